@@ -1,0 +1,1 @@
+//! `email`: an SNS subscription of an address to the pipeline's topic, filtered by status.

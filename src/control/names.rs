@@ -1,0 +1,68 @@
+//! The names of everything that dpc deploys, in one place: stacks, functions, tables, keys in the bucket.
+
+/// The account function.
+pub const ACCOUNT_FUNCTION: &str = "dpc-account";
+/// The stack that `dpc setup account` owns.
+pub const ACCOUNT_STACK: &str = "dpc-account";
+/// The table of registrations and runs.
+pub const RUNS_TABLE: &str = "dpc-runs";
+/// The sparse index over runs that have not ended. Keys: `open` (always `"1"`), `sk`.
+pub const OPEN_INDEX: &str = "open";
+/// The queue of everything that could not be delivered.
+pub const DEAD_LETTERS: &str = "dpc-dead-letters";
+/// The alias of the account's customer-managed key.
+pub const KEY_ALIAS: &str = "alias/dpc";
+/// The parameter that holds that key's ARN.
+pub const KEY_PARAMETER: &str = "/dpc/key-arn";
+/// The parameter that holds the version of the account stack.
+pub const VERSION_PARAMETER: &str = "/dpc/version";
+/// The tag that every dpc resource and every cluster carries, with the pipeline's name as value.
+pub const PIPELINE_TAG: &str = "dpc-pipeline";
+/// The tag with the space.
+pub const SPACE_TAG: &str = "dpc-space";
+
+/// Stack, state machine and topic of a pipeline: `dpc-listings`.
+pub fn pipeline_resource(pipeline: &str) -> String {
+    format!("dpc-{pipeline}")
+}
+
+/// The pipeline that a stack or state machine name belongs to.
+pub fn pipeline_of_resource(name: &str) -> Option<&str> {
+    name.strip_prefix("dpc-").filter(|rest| !rest.is_empty())
+}
+
+/// The log group of a pipeline's state machine. The prefix keeps the log resource policy small:
+/// <https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html>.
+pub fn log_group(pipeline: &str) -> String {
+    format!("/aws/vendedlogs/states/dpc-{pipeline}")
+}
+
+/// The bucket for artifacts and logs.
+pub fn bucket(account: &str, region: &str) -> String {
+    format!("dpc-{account}-{region}")
+}
+
+/// Key of a pipeline's archive, named by its content.
+pub fn artifact_key(pipeline: &str, sha256: &str) -> String {
+    format!("artifacts/{pipeline}/{sha256}.tar.gz")
+}
+
+/// Key of the step runner, named by its content.
+pub fn runner_key(sha256: &str) -> String {
+    format!("runner/{sha256}.sh")
+}
+
+/// Key of a template too large to be sent inline, named by its content.
+pub fn template_key(pipeline: &str, sha256: &str) -> String {
+    format!("templates/{pipeline}/{sha256}.json")
+}
+
+/// Key of the function's zip, named by its content.
+pub fn function_key(sha256: &str) -> String {
+    format!("function/{sha256}.zip")
+}
+
+/// Prefix of a pipeline's cluster logs.
+pub fn logs_prefix(pipeline: &str) -> String {
+    format!("logs/{pipeline}/")
+}

@@ -1,0 +1,131 @@
+//! The types of `dpc.yaml` and `pipeline.yaml`: what the JSON Schemas are generated from, and what rules and compiler read.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::alerts::Alert;
+use crate::compute::Compute;
+use crate::language::values::{Location, Scalar};
+use crate::source::{Spanned, SpannedMap};
+use crate::steps::Step;
+use crate::triggers::Triggers;
+
+/// `dpc.yaml`: a project.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ProjectFile {
+    /// Version of the language; 1.
+    pub version: Option<Spanned<u32>>,
+    /// Name of the project: lower-case letters, digits and hyphens.
+    pub project: Spanned<String>,
+    /// Named targets.
+    pub environments: SpannedMap<Spanned<Environment>>,
+    /// Globs of the project's pipeline files, relative to the dpc.yaml. Default: `*/pipeline.yaml`.
+    #[serde(default)]
+    pub pipelines: Vec<Spanned<String>>,
+    /// Values for every pipeline that does not say otherwise.
+    #[serde(default)]
+    pub defaults: Defaults,
+}
+
+/// A target of deployment.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Environment {
+    /// Twelve digits, in quotes: "111111111111".
+    pub account: Spanned<String>,
+    /// AWS region: eu-central-1.
+    pub region: Spanned<String>,
+    /// Profile of the AWS configuration files. Default: the standard credential chain.
+    pub profile: Option<Spanned<String>>,
+    /// Namespace of pipeline names. Default: the environment's name.
+    pub space: Option<Spanned<String>>,
+    /// Values for `${vars.name}`.
+    #[serde(default)]
+    pub vars: SpannedMap<Spanned<String>>,
+}
+
+/// Values for every pipeline that does not say otherwise.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Defaults {
+    /// The team that owns the pipelines.
+    pub owner: Option<Spanned<String>>,
+    /// Tags of every stack; a pipeline's own win.
+    #[serde(default)]
+    pub tags: SpannedMap<Spanned<String>>,
+}
+
+/// `pipeline.yaml`: a pipeline.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Manifest {
+    /// Version of the language; 1.
+    pub version: Option<Spanned<u32>>,
+    /// Unique in the space: lower-case letters, digits and hyphens, at most 40 characters.
+    pub name: Spanned<String>,
+    /// For people.
+    pub description: Option<Spanned<String>>,
+    /// The team that owns it. Default: the project's.
+    pub owner: Option<Spanned<String>>,
+    /// Tags of the stack and of its clusters.
+    #[serde(default)]
+    pub tags: SpannedMap<Spanned<String>>,
+    /// The logical date of a run. Default: by day, UTC, no offset.
+    pub partition: Option<Spanned<Partition>>,
+    /// Values that a caller may give, for `{{ params.name }}`.
+    #[serde(default)]
+    pub params: SpannedMap<Spanned<Param>>,
+    /// What starts it; `dpc run` always can.
+    pub triggers: Option<Spanned<Triggers>>,
+    /// Compute profiles by name.
+    #[serde(default)]
+    pub compute: SpannedMap<Spanned<Compute>>,
+    /// The work, a graph by `needs`.
+    pub steps: Spanned<Vec<Spanned<Step>>>,
+    /// What the pipeline's compute may touch beside its artifacts and its logs.
+    pub access: Option<Spanned<Access>>,
+    /// Who hears of a run's end.
+    #[serde(default)]
+    pub alerts: Vec<Spanned<Alert>>,
+}
+
+/// How a time becomes the partition that a run produces.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Partition {
+    /// none, hour, day, week, month or year.
+    pub by: Spanned<String>,
+    /// Shift of the scheduled time, in whole units: `-1d` for the day before.
+    pub offset: Option<Spanned<String>>,
+    /// IANA zone of the calendar. Default: UTC.
+    pub timezone: Option<Spanned<String>>,
+}
+
+/// A value that a caller may give.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Param {
+    /// string, int, number, bool or date.
+    #[serde(rename = "type")]
+    pub kind: Spanned<String>,
+    /// For people.
+    pub description: Option<Spanned<String>>,
+    /// Used when the caller gives none. Required for a pipeline with a schedule, which gives none.
+    pub default: Option<Spanned<Scalar>>,
+}
+
+/// What the pipeline's compute may touch.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Access {
+    /// S3 locations to read: `s3://bucket/prefix/*`.
+    #[serde(default)]
+    pub read: Vec<Spanned<Location>>,
+    /// S3 locations to write and delete.
+    #[serde(default)]
+    pub write: Vec<Spanned<Location>>,
+    /// Names of Secrets Manager secrets that it may read.
+    #[serde(default)]
+    pub secrets: Vec<Spanned<String>>,
+}

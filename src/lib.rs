@@ -1,0 +1,11 @@
+//! dpc compiles `pipeline.yaml` into CloudFormation, deploys it and tracks its runs.
+//!
+//! The stages, the folders and what each refuses to know: `docs/architecture.md`.
+
+pub mod alerts;
+pub mod compute;
+pub mod control;
+pub mod language;
+pub mod source;
+pub mod steps;
+pub mod triggers;

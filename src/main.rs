@@ -1,0 +1,3 @@
+//! The command line, or `bootstrap` inside Lambda.
+
+fn main() {}

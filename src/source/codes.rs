@@ -1,0 +1,39 @@
+//! Every diagnostic code, once: its number, its title, its page.
+//!
+//! DPC0xx reading files and YAML, DPC1xx shape (keys and types), DPC2xx project and environments, DPC3xx pipelines,
+//! triggers and time, DPC4xx steps and templates, DPC5xx what was compiled (limits, state graph, permissions), DPC6xx
+//! AWS and deployment, DPC7xx runs. A number is never used twice, not even after its code is gone.
+
+macro_rules! codes {
+    ($($variant:ident = $number:literal $title:literal;)*) => {
+        /// A diagnostic code. Its page is `docs/errors/<id>.md`, its fixture `fixtures/broken/<id>/`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code {
+            $(#[doc = $title] $variant,)*
+        }
+
+        impl Code {
+            /// All codes, in order.
+            pub const ALL: &'static [Code] = &[$(Code::$variant,)*];
+
+            /// What is printed: `DPC101`.
+            pub fn id(self) -> &'static str {
+                match self { $(Code::$variant => concat!("DPC", $number),)* }
+            }
+
+            /// A few words, for lists.
+            pub fn title(self) -> &'static str {
+                match self { $(Code::$variant => $title,)* }
+            }
+
+            /// The page that `dpc explain` prints.
+            pub fn page(self) -> &'static str {
+                match self { $(Code::$variant => include_str!(concat!("../../docs/errors/DPC", $number, ".md")),)* }
+            }
+        }
+    };
+}
+
+codes! {
+    NotUtf8 = "001" "file is not UTF-8";
+}

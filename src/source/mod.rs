@@ -1,0 +1,17 @@
+//! Text with positions: the files of a project, the YAML nodes in them, and the findings that point back at them.
+//!
+//! In come file names and their bytes; out come a tree of nodes in which every key and value knows its byte span, typed
+//! values read from that tree, and findings rendered for people, editors and CI. This floor refuses to know what a
+//! pipeline is, and where the bytes came from.
+
+pub mod codes;
+pub mod files;
+pub mod finding;
+pub mod span;
+pub mod spanned;
+
+pub use codes::Code;
+pub use files::{FileId, Files};
+pub use finding::{Finding, Findings, Fix, Label, Severity};
+pub use span::Span;
+pub use spanned::{OneOrMany, Spanned, SpannedMap};

@@ -1,0 +1,17 @@
+//! What starts a pipeline: one file a kind, the whole of its compile time in it.
+
+pub mod schedule;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::source::OneOrMany;
+
+/// What starts the pipeline. Several triggers are alternatives.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Triggers {
+    /// One schedule or a list.
+    #[serde(default)]
+    pub schedule: OneOrMany<schedule::Schedule>,
+}
