@@ -93,9 +93,11 @@ impl fmt::Display for RunRef {
 impl FromStr for RunRef {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let refused = || format!("`{text}` is not a run; write pipeline/partition/number, such as listings/2026-11-21/1");
+        let refused =
+            || format!("`{text}` is not a run; write pipeline/partition/number, such as listings/2026-11-21/1");
         let mut parts = text.split('/');
-        let (Some(pipeline), Some(partition), Some(number), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+        let (Some(pipeline), Some(partition), Some(number), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
         else {
             return Err(refused());
         };

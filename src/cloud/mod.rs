@@ -1,0 +1,9 @@
+//! AWS: the only floor with SDK clients.
+//!
+//! In come an environment's profile and region, and requests in dpc's own words; out come answers in dpc's own words, or
+//! findings that say what to do. This floor refuses to know YAML, the command line and Lambda events.
+#![allow(clippy::disallowed_methods)] // AWS is the outside world: clocks and the environment belong here.
+
+pub mod clients;
+
+pub use clients::{Clients, Target};
