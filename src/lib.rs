@@ -3,6 +3,7 @@
 //! The stages, the folders and what each refuses to know: `docs/architecture.md`.
 
 pub mod alerts;
+pub mod cli;
 pub mod cloud;
 pub mod compute;
 pub mod control;

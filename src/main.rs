@@ -1,3 +1,7 @@
-//! The command line, or `bootstrap` inside Lambda.
+//! The command line; inside Lambda, the account function.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    dpc::cli::main()
+}

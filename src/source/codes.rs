@@ -21,6 +21,13 @@ macro_rules! codes {
                 match self { $(Code::$variant => concat!("DPC", $number),)* }
             }
 
+            /// The code that a user typed: `DPC101`, `dpc101` or `101`.
+            pub fn parse(text: &str) -> Option<Code> {
+                let digits = text.trim().to_ascii_uppercase();
+                let digits = digits.strip_prefix("DPC").unwrap_or(&digits);
+                Code::ALL.iter().copied().find(|code| code.id().strip_prefix("DPC") == Some(digits))
+            }
+
             /// A few words, for lists.
             pub fn title(self) -> &'static str {
                 match self { $(Code::$variant => $title,)* }

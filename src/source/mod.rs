@@ -7,8 +7,10 @@
 pub mod codes;
 pub mod files;
 pub mod finding;
+pub mod render;
 pub mod span;
 pub mod spanned;
+pub mod suggest;
 
 pub use codes::Code;
 pub use files::{FileId, Files};

@@ -1,0 +1,120 @@
+//! The command line: one file a verb, each with its own arguments; this file is only the list.
+//!
+//! In come arguments and environment variables; out come data on stdout, talk on stderr and an exit code. This floor
+//! decides nothing about pipelines: it calls `language`, `compile` and `cloud`, and shows what they found.
+
+// Reason: the command line is where the world comes in (arguments, environment, working directory, files it writes).
+#![allow(clippy::disallowed_methods)]
+
+pub mod completions;
+pub mod explain;
+pub mod terminal;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::source::{Files, Finding, Findings};
+pub use terminal::{Format, Terminal};
+
+/// Checks pipeline.yaml, compiles it to CloudFormation, deploys it and keeps track of its runs
+#[derive(Debug, Parser)]
+#[command(name = "dpc", version, max_term_width = 100, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// The verbs, in the order in which `dpc --help` lists them. Verb files hold the words that help prints.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Explain a diagnostic code, such as DPC101
+    Explain(explain::Args),
+    /// Print a completion script for a shell
+    Completions(completions::Args),
+}
+
+impl Verb {
+    async fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
+        match self {
+            Verb::Explain(args) => explain::run(args, terminal).await,
+            Verb::Completions(args) => completions::run(args, terminal).await,
+        }
+    }
+}
+
+/// How a command that did its work ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// The input or the deployment is at fault; what is wrong has been said.
+    Fault = 1,
+    /// The command line is at fault.
+    Usage = 2,
+    /// `diff --exit-code`: there are differences.
+    Different = 3,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// Why a command did not do its work: findings, with the files that they point into. `main` shows them and exits 1.
+#[derive(Debug, Default)]
+pub struct Failure {
+    /// The files that the findings' spans belong to.
+    pub files: Files,
+    /// What is wrong.
+    pub findings: Findings,
+}
+
+impl Failure {
+    /// A failure with the files that its findings point into.
+    pub fn new(files: Files, findings: impl Into<Findings>) -> Self {
+        Self { files, findings: findings.into() }
+    }
+}
+
+impl From<Finding> for Failure {
+    fn from(finding: Finding) -> Self {
+        Self { files: Files::new(), findings: finding.into() }
+    }
+}
+
+impl From<Box<Finding>> for Failure {
+    fn from(finding: Box<Finding>) -> Self {
+        Self::from(*finding)
+    }
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    run(std::env::args_os(), &Terminal::detect()).into()
+}
+
+/// Runs a command line, its program name first.
+pub fn run(arguments: impl IntoIterator<Item = OsString>, terminal: &Terminal) -> Exit {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return terminal.usage(&error),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            terminal.say(&format!("error: cannot start: {error}"));
+            return Exit::Fault;
+        }
+    };
+    match runtime.block_on(cli.verb.run(terminal)) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            terminal.findings(&failure.files, &failure.findings.sorted(), Format::Text);
+            Exit::Fault
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The only place that knows whether it talks to a terminal.
+//!
+//! In come texts and findings; out come bytes on stdout (data) and stderr (talk), with colour and progress only where a
+//! person watches. It knows nothing of what the texts say.
+
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::io::{IsTerminal, Write};
+
+use crate::cli::Exit;
+use crate::source::render;
+use crate::source::{Files, Findings};
+
+/// How findings are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people, on stderr
+    #[default]
+    Text,
+    /// One JSON document
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// Annotations of a GitHub workflow
+    Github,
+}
+
+/// Stdout and stderr of this process.
+#[derive(Clone, Debug)]
+pub struct Terminal {
+    colour: bool,
+    interactive: bool,
+    width: usize,
+}
+
+impl Terminal {
+    /// Looks at the process: `NO_COLOR`, `CLICOLOR_FORCE`, `CI`, `TERM` and whether stderr is a terminal.
+    pub fn detect() -> Self {
+        let stderr = std::io::stderr();
+        let watched = stderr.is_terminal();
+        let colour = anstream::AutoStream::choice(&stderr) != anstream::ColorChoice::Never;
+        let width = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(120);
+        Self { colour, interactive: watched && std::env::var_os("CI").is_none(), width }
+    }
+
+    /// A terminal that nobody watches: no colour, no progress.
+    pub fn plain() -> Self {
+        Self { colour: false, interactive: false, width: 120 }
+    }
+
+    /// Whether a person watches stderr: progress bars and redrawn lines are welcome.
+    pub fn interactive(&self) -> bool {
+        self.interactive
+    }
+
+    /// Whether stderr shows colour.
+    pub fn colour(&self) -> bool {
+        self.colour
+    }
+
+    /// Prints data on stdout, as it is. A reader that has gone away is no error.
+    pub fn data(&self, text: &str) {
+        let mut out = std::io::stdout().lock();
+        let _gone = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    }
+
+    /// Prints a line of talk on stderr.
+    pub fn say(&self, line: &str) {
+        let _gone = writeln!(std::io::stderr().lock(), "{line}");
+    }
+
+    /// Prints findings: text is talk, everything else is data.
+    pub fn findings(&self, files: &Files, findings: &Findings, format: Format) {
+        match format {
+            Format::Text => {
+                let text = render::text(files, findings, render::TextStyle { colour: self.colour, width: self.width });
+                let _gone = std::io::stderr().lock().write_all(text.as_bytes());
+            }
+            Format::Json | Format::Sarif | Format::Github => {}
+        }
+    }
+
+    /// Prints what clap has to say: help and version are data and no fault.
+    pub(super) fn usage(&self, error: &clap::Error) -> Exit {
+        let _gone = error.print();
+        if error.use_stderr() { Exit::Usage } else { Exit::Done }
+    }
+}
