@@ -5,5 +5,7 @@
 #![allow(clippy::disallowed_methods)] // AWS is the outside world: clocks and the environment belong here.
 
 pub mod clients;
+pub mod failure;
 
 pub use clients::{Clients, Target};
+pub use failure::{Caller, CloudResult, Explained};

@@ -43,4 +43,26 @@ macro_rules! codes {
 
 codes! {
     NotUtf8 = "001" "file is not UTF-8";
+
+    NoCredentials = "601" "no AWS credentials";
+    ExpiredCredentials = "602" "AWS credentials have expired";
+    BadCredentials = "603" "AWS does not accept the credentials";
+    Unreachable = "604" "AWS endpoint cannot be reached";
+    AccessDenied = "605" "permission for an AWS call is missing";
+    WrongAccount = "606" "credentials belong to another account";
+    NotSetUp = "607" "account is not set up for dpc";
+    Throttled = "608" "AWS is throttling";
+    AwsRefused = "609" "AWS refused a call";
+    VersionDiffers = "610" "account was set up by another version";
+    StackBusy = "611" "stack is being changed by somebody else";
+    StackStuck = "612" "stack cannot be updated from its state";
+    DeployFailed = "613" "deployment failed";
+    DeleteFailed = "614" "stack could not be deleted";
+    ForeignStack = "615" "stack belongs to something else";
+    NotConfirmed = "616" "a question could not be asked";
+    NotDeployed = "751" "pipeline is not deployed";
+    NoSuchRun = "752" "there is no such run";
+    RunFailed = "753" "run failed";
+    BadParameter = "754" "parameter of a run is not NAME=VALUE";
+    NotStarted = "755" "run was not started";
 }
