@@ -1,0 +1,18 @@
+"""What MiniStack 1.5.33 lacks or gets wrong and dpc needs, one concern a module.
+
+In: MiniStack's modules, patched by name through `patching`, so that a new version that moved a name fails loudly.
+Out: `install()`. Each module has its own `install()` and says in its first lines what AWS does and what MiniStack did.
+It refuses to know dpc: what stands here is a reading of the AWS documentation.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+MODULES = ("http",)
+
+
+def install() -> None:
+    """Installs all additions, in order."""
+    for name in MODULES:
+        importlib.import_module(f"{__name__}.{name}").install()
