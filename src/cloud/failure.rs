@@ -278,7 +278,7 @@ fn permission(call: &str) -> &str {
 }
 
 /// The error of type `T` in the chain of causes, if there is one.
-fn cause<'a, T: Error + 'static, E: Error + 'static>(error: &'a SdkError<E, HttpResponse>) -> Option<&'a T> {
+fn cause<T: Error + 'static, E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> Option<&T> {
     let mut next = error.source();
     while let Some(current) = next {
         if let Some(found) = current.downcast_ref::<T>() {

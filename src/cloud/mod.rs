@@ -6,6 +6,9 @@
 
 pub mod clients;
 pub mod failure;
+pub mod session;
+pub mod stack;
 
 pub use clients::{Clients, Target};
 pub use failure::{Caller, CloudResult, Explained};
+pub use session::{Place, Session};
