@@ -7,6 +7,7 @@ pub mod cli;
 pub mod cloud;
 pub mod compute;
 pub mod control;
+pub mod documents;
 pub mod language;
 pub mod source;
 pub mod steps;

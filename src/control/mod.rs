@@ -4,6 +4,7 @@
 //! structured graph, rendered arguments). This floor refuses to know AWS clients, files and the clock.
 
 pub mod dag;
+pub mod duration;
 pub mod names;
 pub mod plan;
 pub mod run;

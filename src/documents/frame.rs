@@ -1,0 +1,100 @@
+//! What the states of one machine share: their names, their variables, and the shape of the results that pass between
+//! them.
+//!
+//! Every state's input and output is the *results*: step name to `{status, what, error, cause, at}`. What a run was
+//! started with is in the variable `input`, and each cluster's id in a variable of its profile.
+
+use serde_json::{Value, json};
+
+use super::states::{code, quoted};
+
+/// Refuses executions that the account function did not start.
+pub const CHECK_INPUT: &str = "Check input";
+/// Where refused executions end.
+pub const REFUSE: &str = "Refuse";
+/// Decides how the run ends.
+pub const OUTCOME: &str = "Outcome";
+/// The good end.
+pub const SUCCEEDED: &str = "Succeeded";
+/// The bad end.
+pub const FAILED: &str = "Failed";
+
+/// Substituted in the definition: `aws`, `aws-cn`, `aws-us-gov`.
+pub const PARTITION: &str = "Partition";
+
+/// ARN of an optimised integration: `elasticmapreduce:addStep.sync`.
+pub fn integration(name: &str) -> String {
+    format!("arn:${{{PARTITION}}}:states:::{name}")
+}
+
+/// The state that creates a profile's cluster.
+pub fn create_cluster(profile: &str) -> String {
+    format!("Create cluster {profile}")
+}
+
+/// The state that terminates a profile's cluster.
+pub fn release_cluster(profile: &str) -> String {
+    format!("Release cluster {profile}")
+}
+
+/// The state that looks whether a step's needs were met.
+pub fn needs_met(step: &str) -> String {
+    format!("{step}: needs met?")
+}
+
+/// The state that records a step as skipped.
+pub fn skipped(step: &str) -> String {
+    format!("{step}: skipped")
+}
+
+/// The variable that holds something of a profile: `cluster` and `id` give `cluster_id`. Profile names have no
+/// underscore, so two profiles never share one.
+pub fn variable(profile: &str, what: &str) -> String {
+    format!("{}_{what}", profile.replace('-', "_"))
+}
+
+/// A step's rendered arguments: `$input.steps.aggregate.args`.
+pub fn arguments_of(step: &str) -> String {
+    code(&format!("$input.steps.`{step}`.args"))
+}
+
+/// Results with one step recorded as done.
+pub fn record_success(key: &str) -> Value {
+    json!(code(&format!("$merge([$states.input, {{{}: {{\"status\": \"SUCCEEDED\"}}}}])", quoted(key))))
+}
+
+/// Results with one step recorded as skipped.
+pub fn record_skip(key: &str) -> Value {
+    json!(code(&format!("$merge([$states.input, {{{}: {{\"status\": \"SKIPPED\"}}}}])", quoted(key))))
+}
+
+/// Results with a failure recorded; for the output of a catcher. The cause is cut, because results travel from state to
+/// state and a payload holds 256 KiB: <https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html>.
+pub fn record_failure(key: &str, what: &str) -> Value {
+    json!(code(&format!(
+        "$merge([$states.input, {{{}: {{\"status\": \"FAILED\", \"what\": {}, \"error\": $states.errorOutput.Error, \
+         \"cause\": $substring($states.errorOutput.Cause, 0, 1000), \"at\": $now()}}}}])",
+        quoted(key),
+        quoted(what)
+    )))
+}
+
+/// Whether every one of these steps succeeded.
+pub fn all_succeeded(steps: &[&str]) -> String {
+    let terms: Vec<String> =
+        steps.iter().map(|step| format!("$states.input.`{step}`.status = \"SUCCEEDED\"")).collect();
+    code(&terms.join(" and "))
+}
+
+/// Whether nothing failed. Whoever is skipped is so because something failed.
+pub fn nothing_failed() -> String {
+    code("$not(\"FAILED\" in $states.input.*.status)")
+}
+
+/// The earliest failure as a sentence: ``step `aggregate` failed: States.TaskFailed: …``.
+pub fn earliest_failure() -> String {
+    code(
+        "($first := $sort($states.input.*[status = \"FAILED\"], function($a, $b) { $a.at > $b.at })[0]; \
+         $first.what & \" failed: \" & $first.error & ($exists($first.cause) ? \": \" & $first.cause : \"\"))",
+    )
+}

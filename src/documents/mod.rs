@@ -1,0 +1,16 @@
+//! AWS documents with types: a CloudFormation template, a state machine, an IAM policy.
+//!
+//! In come parts that others have decided on; out comes JSON with its keys in a fixed order. This floor refuses to know
+//! what a pipeline is.
+
+pub mod frame;
+pub mod policy;
+pub mod states;
+pub mod template;
+
+use serde_json::Value;
+
+/// A JSON object in the order written, whose absent (`null`) values are left out: CloudFormation refuses nulls.
+pub fn object<const N: usize>(entries: [(&str, Value); N]) -> Value {
+    entries.into_iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.to_owned(), value)).collect()
+}

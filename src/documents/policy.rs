@@ -1,0 +1,128 @@
+//! IAM policies: statements that name their resources, or say why they cannot.
+
+use serde_json::{Map, Value, json};
+
+use super::object;
+
+/// One `Allow` statement.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Statement {
+    sid: String,
+    actions: Vec<&'static str>,
+    resources: Vec<Value>,
+    conditions: Vec<(&'static str, String, Value)>,
+    reason: Option<&'static str>,
+}
+
+impl Statement {
+    /// Allows actions on nothing yet. Finish with [`on`](Self::on) or [`everywhere`](Self::everywhere).
+    pub fn allow(sid: impl Into<String>, actions: &[&'static str]) -> Self {
+        Self { sid: sid.into(), actions: actions.to_vec(), resources: Vec::new(), conditions: Vec::new(), reason: None }
+    }
+
+    /// On this resource as well.
+    #[must_use]
+    pub fn on(mut self, resource: Value) -> Self {
+        self.resources.push(resource);
+        self
+    }
+
+    /// On `*`, with the reason why nothing narrower is possible. The reason is printed in the template's metadata.
+    #[must_use]
+    pub fn everywhere(mut self, reason: &'static str) -> Self {
+        self.resources.push(json!("*"));
+        self.reason = Some(reason);
+        self
+    }
+
+    /// Only under this condition.
+    #[must_use]
+    pub fn when(mut self, operator: &'static str, key: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.conditions.push((operator, key.into(), value.into()));
+        self
+    }
+
+    /// Its name.
+    pub fn sid(&self) -> &str {
+        &self.sid
+    }
+
+    /// Why its resource is `*`.
+    pub fn reason(&self) -> Option<&'static str> {
+        self.reason
+    }
+
+    /// The statement as JSON. One resource or action is written without a list.
+    pub fn to_value(&self) -> Value {
+        let mut conditions: Map<String, Value> = Map::new();
+        for (operator, key, value) in &self.conditions {
+            let keys = conditions.entry((*operator).to_owned()).or_insert_with(|| json!({}));
+            if let Some(keys) = keys.as_object_mut() {
+                keys.insert(key.clone(), value.clone());
+            }
+        }
+        object([
+            ("Sid", json!(self.sid)),
+            ("Effect", json!("Allow")),
+            ("Action", one_or_many(self.actions.iter().map(|action| json!(action)).collect())),
+            ("Resource", one_or_many(self.resources.clone())),
+            ("Condition", if conditions.is_empty() { Value::Null } else { Value::Object(conditions) }),
+        ])
+    }
+}
+
+fn one_or_many(mut values: Vec<Value>) -> Value {
+    if values.len() == 1 { values.remove(0) } else { Value::Array(values) }
+}
+
+/// A policy document of these statements.
+pub fn document(statements: &[Statement]) -> Value {
+    json!({ "Version": "2012-10-17", "Statement": statements.iter().map(Statement::to_value).collect::<Vec<_>>() })
+}
+
+/// The reasons of all statements on `*`, by statement name.
+pub fn reasons(statements: &[Statement]) -> Map<String, Value> {
+    let with_reason = statements.iter().filter_map(|statement| Some((statement.sid.clone(), json!(statement.reason?))));
+    with_reason.collect()
+}
+
+/// Lets a service assume a role on behalf of this account only:
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html>.
+pub fn trust(service: &str, conditions: Option<Value>) -> Value {
+    let statement = object([
+        ("Effect", json!("Allow")),
+        ("Principal", json!({ "Service": service })),
+        ("Action", json!("sts:AssumeRole")),
+        ("Condition", conditions.unwrap_or(Value::Null)),
+    ]);
+    json!({ "Version": "2012-10-17", "Statement": [statement] })
+}
+
+/// What IAM counts of an inline policy: its characters without whitespace. Intrinsic functions are counted as the text
+/// that they are likely to become, by way of their own.
+pub fn size(document: &Value) -> usize {
+    document.to_string().chars().filter(|character| !character.is_whitespace()).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_carries_its_reason() {
+        let statement = Statement::allow("DeliverLogs", &["logs:CreateLogDelivery"]).everywhere("no resource types");
+        assert_eq!(reasons(std::slice::from_ref(&statement)).get("DeliverLogs"), Some(&json!("no resource types")));
+        assert_eq!(statement.to_value().get("Resource"), Some(&json!("*")));
+    }
+
+    #[test]
+    fn conditions_of_one_operator_stand_together() {
+        let statement = Statement::allow("Read", &["s3:GetObject"])
+            .on(json!("arn:aws:s3:::a/*"))
+            .when("StringEquals", "aws:ResourceAccount", "1")
+            .when("StringEquals", "aws:PrincipalTag/x", "2");
+        let value = statement.to_value();
+        assert_eq!(value.pointer("/Condition/StringEquals").and_then(Value::as_object).map(Map::len), Some(2));
+        assert_eq!(value.get("Action"), Some(&json!("s3:GetObject")));
+    }
+}

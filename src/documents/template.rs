@@ -1,0 +1,202 @@
+//! A CloudFormation template: resources in the order added, each with its purpose in words.
+//!
+//! The order is the order of the bytes, and the purpose is what a deployment prints beside a resource's progress.
+
+use serde_json::{Map, Value, json};
+
+use super::object;
+
+/// A template under construction.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Template {
+    description: String,
+    metadata: Map<String, Value>,
+    resources: Vec<(String, Resource)>,
+}
+
+/// One resource.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resource {
+    kind: &'static str,
+    purpose: String,
+    metadata: Map<String, Value>,
+    depends_on: Vec<String>,
+    disposable: bool,
+    properties: Value,
+}
+
+impl Resource {
+    /// A resource of a CloudFormation type; `purpose` is a short phrase that says what it is for.
+    pub fn new(kind: &'static str, purpose: impl Into<String>, properties: Value) -> Self {
+        Self {
+            kind,
+            purpose: purpose.into(),
+            metadata: Map::new(),
+            depends_on: Vec::new(),
+            disposable: false,
+            properties,
+        }
+    }
+
+    /// Created after, and deleted before, another resource that no property refers to.
+    #[must_use]
+    pub fn after(mut self, logical_id: impl Into<String>) -> Self {
+        self.depends_on.push(logical_id.into());
+        self
+    }
+
+    /// Deleted with its stack, said aloud because it holds data.
+    #[must_use]
+    pub fn disposable(mut self) -> Self {
+        self.disposable = true;
+        self
+    }
+
+    /// With a further entry in its `dpc` metadata.
+    #[must_use]
+    pub fn note(mut self, key: &str, value: Value) -> Self {
+        self.metadata.insert(key.to_owned(), value);
+        self
+    }
+
+    /// Its CloudFormation type.
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// What it is for.
+    pub fn purpose(&self) -> &str {
+        &self.purpose
+    }
+
+    /// Its properties.
+    pub fn properties(&self) -> &Value {
+        &self.properties
+    }
+
+    fn to_value(&self) -> Value {
+        let mut dpc = Map::new();
+        dpc.insert("purpose".to_owned(), json!(self.purpose));
+        dpc.extend(self.metadata.clone());
+        let policy = if self.disposable { json!("Delete") } else { Value::Null };
+        object([
+            ("Type", json!(self.kind)),
+            ("Metadata", json!({ "dpc": dpc })),
+            ("DependsOn", if self.depends_on.is_empty() { Value::Null } else { json!(self.depends_on) }),
+            ("DeletionPolicy", policy.clone()),
+            ("UpdateReplacePolicy", policy),
+            ("Properties", self.properties.clone()),
+        ])
+    }
+}
+
+impl Template {
+    /// An empty template.
+    pub fn new(description: impl Into<String>) -> Self {
+        Self { description: description.into(), metadata: Map::new(), resources: Vec::new() }
+    }
+
+    /// Adds an entry to the template's own `dpc` metadata.
+    pub fn note(&mut self, key: &str, value: Value) {
+        self.metadata.insert(key.to_owned(), value);
+    }
+
+    /// Adds a resource. Logical ids are made from checked names, so a second one of a name is a mistake of dpc's.
+    pub fn add(&mut self, logical_id: impl Into<String>, resource: Resource) {
+        let logical_id = logical_id.into();
+        debug_assert!(self.get(&logical_id).is_none(), "logical id {logical_id} is used twice");
+        self.resources.push((logical_id, resource));
+    }
+
+    /// Resources in the order added.
+    pub fn resources(&self) -> impl Iterator<Item = (&str, &Resource)> {
+        self.resources.iter().map(|(id, resource)| (id.as_str(), resource))
+    }
+
+    /// The resource with this logical id.
+    pub fn get(&self, logical_id: &str) -> Option<&Resource> {
+        self.resources.iter().find(|(id, _)| id == logical_id).map(|(_, resource)| resource)
+    }
+
+    /// What a logical id is for, if it is one of this template's.
+    pub fn purpose(&self, logical_id: &str) -> Option<&str> {
+        self.get(logical_id).map(Resource::purpose)
+    }
+
+    /// The template as a value.
+    pub fn to_value(&self) -> Value {
+        let resources: Map<String, Value> =
+            self.resources.iter().map(|(id, resource)| (id.clone(), resource.to_value())).collect();
+        object([
+            ("AWSTemplateFormatVersion", json!("2010-09-09")),
+            ("Description", json!(self.description)),
+            ("Metadata", if self.metadata.is_empty() { Value::Null } else { json!({ "dpc": self.metadata }) }),
+            ("Resources", Value::Object(resources)),
+        ])
+    }
+
+    /// The template as text: two spaces, a newline at the end, the same bytes for the same input.
+    pub fn to_json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(&self.to_value()).expect("a JSON value is printable");
+        text.push('\n');
+        text
+    }
+}
+
+/// `{"Ref": …}`.
+pub fn reference(logical_id: &str) -> Value {
+    json!({ "Ref": logical_id })
+}
+
+/// `{"Fn::GetAtt": […]}`.
+pub fn attribute(logical_id: &str, name: &str) -> Value {
+    json!({ "Fn::GetAtt": [logical_id, name] })
+}
+
+/// `{"Fn::Sub": …}` of text in which only dpc's own `${AWS::…}` may stand: escape what users wrote with [`verbatim`].
+pub fn sub(text: impl Into<String>) -> Value {
+    json!({ "Fn::Sub": text.into() })
+}
+
+/// Text of a user's, safe inside [`sub`]: `${` becomes `${!`, which CloudFormation prints as `${`.
+pub fn verbatim(text: &str) -> String {
+    text.replace("${", "${!")
+}
+
+/// Eight hexadecimal digits that depend on the text alone: for logical ids and names of things that have no name.
+pub fn short_hash(text: &str) -> String {
+    use sha2::{Digest, Sha256};
+    use std::fmt::Write;
+    Sha256::digest(text.as_bytes()).iter().take(4).fold(String::new(), |mut out, byte| {
+        let _infallible = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prints_in_the_order_added_and_without_nulls() {
+        let mut template = Template::new("Two resources");
+        template.add("B", Resource::new("AWS::SNS::Topic", "Announces", json!({ "TopicName": "b" })).after("A"));
+        template.add("A", Resource::new("AWS::Logs::LogGroup", "Logs", json!({})).disposable());
+        let text = template.to_json();
+        assert!(text.find("\"B\"") < text.find("\"A\""));
+        assert!(!text.contains("null"));
+        assert!(text.ends_with("}\n"));
+        assert_eq!(text.matches("DeletionPolicy").count(), 1);
+    }
+
+    #[test]
+    fn users_text_is_never_substituted() {
+        assert_eq!(verbatim("echo ${HOME} ${AWS::AccountId}"), "echo ${!HOME} ${!AWS::AccountId}");
+    }
+
+    #[test]
+    fn a_hash_depends_on_the_text_alone() {
+        assert_eq!(short_hash("cron(0 3 * * ? *) UTC"), short_hash("cron(0 3 * * ? *) UTC"));
+        assert_ne!(short_hash("a"), short_hash("b"));
+    }
+}
