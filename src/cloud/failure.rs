@@ -178,7 +178,7 @@ impl Caller {
             .help("wait a minute and type the command again; what is done already is not done twice")
     }
 
-    fn unreachable(&self, call: &str, why: &str) -> Finding {
+    pub(crate) fn unreachable(&self, call: &str, why: &str) -> Finding {
         let finding = match &self.endpoint {
             Some(endpoint) => Finding::new(Code::Unreachable, format!("`{endpoint}` cannot be reached"))
                 .help("`AWS_ENDPOINT_URL` is set: unset it to call AWS itself, or start what should listen there"),
