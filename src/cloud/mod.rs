@@ -8,6 +8,7 @@ pub mod artifacts;
 pub mod clients;
 pub mod failure;
 pub mod network;
+pub mod runs;
 pub mod session;
 pub mod stack;
 

@@ -1,0 +1,209 @@
+//! `dpc-runs`: what is registered, which runs there are, where each stands.
+//!
+//! In come runs and registrations in dpc's own words; out come the same, and whether a conditional write was won. This
+//! module refuses to know why a run moves: `functions` decides, and docs/runs.md describes the rows for operators.
+
+mod row;
+mod table;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use crate::cloud::failure::CloudResult;
+use crate::control::plan::Plan;
+use crate::control::run::{RunId, RunRef, Source, Status};
+
+pub use table::Table;
+
+/// One run, as its row holds it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// Which run.
+    pub reference: RunRef,
+    /// The space of its pipeline.
+    pub space: String,
+    /// Where it stands.
+    pub status: Status,
+    /// [`Status::order`]; a change needs a higher one.
+    pub order: u64,
+    /// Who asked for it.
+    pub source: Source,
+    /// The start key.
+    pub key: String,
+    /// For a schedule: when it was due.
+    pub scheduled_time: Option<Timestamp>,
+    /// Why it was asked for, for people; the envelope's `cause`.
+    pub reason: Option<Value>,
+    /// The params that the caller gave.
+    pub params: Map<String, Value>,
+    /// SHA-256 of the plan that its arguments were rendered from.
+    pub plan_digest: Option<String>,
+    /// Its execution, once started.
+    pub execution: Option<String>,
+    /// When its number was taken.
+    pub claimed_at: Timestamp,
+    /// When its execution started.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// Name of the error that it ended with.
+    pub error: Option<String>,
+    /// What that error says.
+    pub cause: Option<String>,
+    /// Whether the announcement of its status is not confirmed yet.
+    pub announce: bool,
+    /// Whether nothing of it costs money any more, as far as is known.
+    pub released: bool,
+    /// Whether the sweep must look at it.
+    pub open: bool,
+}
+
+impl Run {
+    /// A run that has just been asked for.
+    pub fn queued(reference: RunRef, space: String, source: Source, key: String, claimed_at: Timestamp) -> Self {
+        Self {
+            reference,
+            space,
+            status: Status::Queued,
+            order: Status::Queued.order(0),
+            source,
+            key,
+            scheduled_time: None,
+            reason: None,
+            params: Map::new(),
+            plan_digest: None,
+            execution: None,
+            claimed_at,
+            started_at: None,
+            ended_at: None,
+            error: None,
+            cause: None,
+            announce: false,
+            released: false,
+            open: true,
+        }
+    }
+}
+
+/// A step forward of a run: written only if its order is higher than the row's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Progress {
+    /// The new status.
+    pub status: Status,
+    /// Its order.
+    pub order: u64,
+    /// The execution; an absent one leaves the row's.
+    pub execution: Option<String>,
+    /// When the execution started; an absent one leaves the row's.
+    pub started_at: Option<Timestamp>,
+    /// The plan that was rendered; an absent one leaves the row's.
+    pub plan_digest: Option<String>,
+    /// When the run ended; absent removes the row's, as after a redrive.
+    pub ended_at: Option<Timestamp>,
+    /// The error; absent removes the row's.
+    pub error: Option<String>,
+    /// What the error says; absent removes the row's.
+    pub cause: Option<String>,
+    /// Whether somebody wants to hear of the new status.
+    pub announce: bool,
+}
+
+impl Progress {
+    /// To a status of the first, not redriven, attempt; nothing else changes.
+    pub fn to(status: Status) -> Self {
+        Self {
+            status,
+            order: status.order(0),
+            execution: None,
+            started_at: None,
+            plan_digest: None,
+            ended_at: None,
+            error: None,
+            cause: None,
+            announce: false,
+        }
+    }
+
+    /// What the row becomes.
+    pub fn apply(&self, run: &mut Run) {
+        run.status = self.status;
+        run.order = self.order;
+        run.execution = self.execution.clone().or(run.execution.take());
+        run.started_at = self.started_at.or(run.started_at);
+        run.plan_digest = self.plan_digest.clone().or(run.plan_digest.take());
+        run.ended_at = self.ended_at;
+        run.error.clone_from(&self.error);
+        run.cause.clone_from(&self.cause);
+        run.announce = self.announce;
+        run.released = false;
+        run.open = true;
+    }
+}
+
+/// Something after the end of a run that is done now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chore {
+    /// Whoever wanted to hear of the status has been told.
+    Announced,
+    /// What the run held is released.
+    Released,
+    /// Nothing is left to do; the sweep need not look again.
+    Closed,
+}
+
+/// A pipeline's registration: its plan and the stack that it belongs to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Registration {
+    /// The plan.
+    pub plan: Plan,
+    /// SHA-256 of the plan's JSON.
+    pub digest: String,
+    /// The stack that registered it; only this stack may change or remove it.
+    pub stack: String,
+    /// When it was registered last.
+    pub registered_at: Timestamp,
+    /// Until when its schedules have been checked for runs that never came.
+    pub swept_to: Timestamp,
+}
+
+/// What the account function needs of the table. A trait, so that its logic is tested with duplicates, crashes and lost
+/// events against a store in memory.
+#[allow(async_fn_in_trait)] // one thread runs the function; no future needs to be `Send`
+pub trait Store {
+    /// The registration of a pipeline.
+    async fn registration(&self, pipeline: &str) -> CloudResult<Option<Registration>>;
+
+    /// Writes a registration, if the row is free, this stack's, or `instead_of`'s. False if another stack's.
+    async fn register(&self, registration: &Registration, instead_of: Option<&str>) -> CloudResult<bool>;
+
+    /// Removes a registration, if it is this stack's. False if there was nothing to remove.
+    async fn unregister(&self, pipeline: &str, stack: &str) -> CloudResult<bool>;
+
+    /// The names of all pipelines registered.
+    async fn pipelines(&self) -> CloudResult<Vec<String>>;
+
+    /// Notes until when schedules have been checked, if the registration is still the one with this digest.
+    async fn swept(&self, pipeline: &str, digest: &str, to: Timestamp) -> CloudResult<()>;
+
+    /// The run that a start key has started.
+    async fn run_of_key(&self, pipeline: &str, key: &str) -> CloudResult<Option<RunId>>;
+
+    /// The number of the newest run of a partition; 0 before the first.
+    async fn newest_number(&self, pipeline: &str, partition: &str) -> CloudResult<u32>;
+
+    /// Takes a start key and the run's number, both or neither: false if the key is used, or if the number is not the
+    /// next one of its partition any more.
+    async fn claim(&self, run: &Run) -> CloudResult<bool>;
+
+    /// A run.
+    async fn run(&self, reference: &RunRef) -> CloudResult<Option<Run>>;
+
+    /// Moves a run forward; false if there is none, or if it is there or further already.
+    async fn advance(&self, reference: &RunRef, progress: &Progress) -> CloudResult<bool>;
+
+    /// Ticks off a chore, unless the run has moved on from `order`. `Closed` needs the other two to be done.
+    async fn tick(&self, reference: &RunRef, order: u64, chore: Chore) -> CloudResult<()>;
+
+    /// Runs that the sweep must look at, oldest partition first. May lag a little behind writes.
+    async fn open_runs(&self) -> CloudResult<Vec<RunRef>>;
+}
