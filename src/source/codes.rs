@@ -42,8 +42,43 @@ macro_rules! codes {
 }
 
 codes! {
+    // 0xx: reading files and YAML.
     NotUtf8 = "001" "file is not UTF-8";
+    FileTooLarge = "002" "file is too large";
+    EmptyFile = "003" "file is empty";
+    ControlCharacter = "004" "control character";
+    YamlSyntax = "005" "not valid YAML";
+    TabIndentation = "006" "tab in the indentation";
+    Unclosed = "007" "quote or bracket is not closed";
+    DuplicateKey = "008" "key is here twice";
+    UnknownAnchor = "009" "alias without an anchor";
+    RecursiveAlias = "010" "alias contains itself";
+    AliasBomb = "011" "too many values";
+    BadMerge = "012" "merge of something that is no mapping";
+    SeveralDocuments = "013" "several documents in one file";
+    TagRefused = "014" "tag is not supported";
+    KeyNotText = "015" "key is not text";
+    UnquotedExpression = "016" "expression without quotes";
+    UnquotedStar = "017" "cron expression without quotes";
+    NoValue = "018" "key has no value";
+    TooDeep = "019" "values nest too deep";
 
+    // 1xx: shape.
+    UnknownKey = "101" "unknown key";
+    MissingKey = "103" "key is missing";
+    WrongType = "104" "value of the wrong type";
+    WrongValue = "105" "value is not allowed";
+    UnquotedNumber = "106" "number without quotes where text belongs";
+
+    // 2xx: project and environments.
+
+    // 3xx: pipelines, triggers, time.
+
+    // 4xx: steps and templates.
+
+    // 5xx: what was compiled.
+
+    // 6xx: AWS and deployment.
     NoCredentials = "601" "no AWS credentials";
     ExpiredCredentials = "602" "AWS credentials have expired";
     BadCredentials = "603" "AWS does not accept the credentials";
@@ -60,6 +95,8 @@ codes! {
     DeleteFailed = "614" "stack could not be deleted";
     ForeignStack = "615" "stack belongs to something else";
     NotConfirmed = "616" "a question could not be asked";
+
+    // 7xx: runs.
     NotDeployed = "751" "pipeline is not deployed";
     NoSuchRun = "752" "there is no such run";
     RunFailed = "753" "run failed";

@@ -5,15 +5,20 @@
 //! pipeline is, and where the bytes came from.
 
 pub mod codes;
+pub mod de;
 pub mod files;
 pub mod finding;
+pub mod node;
 pub mod render;
 pub mod span;
 pub mod spanned;
 pub mod suggest;
+pub mod text;
+pub mod yaml;
 
 pub use codes::Code;
 pub use files::{FileId, Files};
 pub use finding::{Finding, Findings, Fix, Label, Severity};
+pub use node::{Entry, Key, Kind, Node, Scalar, Value};
 pub use span::Span;
 pub use spanned::{OneOrMany, Spanned, SpannedMap};

@@ -147,7 +147,7 @@ mod read {
         }
     }
 }
-pub(crate) use read::{FIELDS as SPANNED_FIELDS, SPANNED as SPANNED_NAME};
+pub(crate) use read::SPANNED as SPANNED_NAME;
 
 mod schema {
     //! The wrappers are invisible in the published JSON Schemas.
