@@ -7,10 +7,13 @@
 pub mod artifacts;
 pub mod clients;
 pub mod failure;
+pub mod history;
+pub mod logs;
 pub mod network;
 pub mod runs;
 pub mod session;
 pub mod stack;
+pub mod timeline;
 
 pub use clients::{Clients, Target};
 pub use failure::{Caller, CloudResult, Explained};
