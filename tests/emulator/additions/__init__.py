@@ -9,7 +9,14 @@ from __future__ import annotations
 
 import importlib
 
-MODULES = ("http",)
+MODULES = (
+    "http",
+    "executions",
+    "execution_logs",
+    "emr_clusters",
+    "emr_steps",
+    "emr_tasks",
+)
 
 
 def install() -> None:
