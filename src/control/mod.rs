@@ -10,3 +10,5 @@ pub mod names;
 pub mod plan;
 pub mod problem;
 pub mod run;
+pub mod schedule;
+pub mod zone;

@@ -1,0 +1,245 @@
+//! When a schedule fires: in words, and as instants.
+//!
+//! In come a cron or rate expression and a zone; out come the times at which EventBridge Scheduler delivers. It refuses to
+//! know the clock: "after" is always an argument. Across a change of the clocks the rules are Scheduler's own: a local
+//! time that the clocks skip is skipped, and one that they show twice fires once, here taken to be the first. See
+//! <https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html#daylist-savings-time>.
+
+mod words;
+
+use jiff::civil::DateTime;
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
+use jiff::{SignedDuration, Span, Timestamp, Zoned};
+
+use super::cron::{self, Cron};
+use super::plan::SchedulePlan;
+use super::problem::Problem;
+use super::zone;
+pub use words::describe;
+
+/// A cron or rate expression in a zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    /// When.
+    pub when: When,
+    /// The zone that cron's fields are read in.
+    pub zone: TimeZone,
+}
+
+/// The two kinds of expression.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum When {
+    /// At these local times.
+    Cron(Cron),
+    /// At this interval.
+    Rate(Rate),
+}
+
+/// `5 minutes`: an interval that is counted from the moment at which the schedule was created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// At least 1.
+    pub count: u32,
+    /// Its unit.
+    pub unit: RateUnit,
+}
+
+/// Units of a rate. A day is 24 hours here, whatever the clocks do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RateUnit {
+    /// 60 seconds.
+    Minute,
+    /// 60 minutes.
+    Hour,
+    /// 24 hours.
+    Day,
+}
+
+/// One delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fire {
+    /// The instant.
+    pub utc: Timestamp,
+    /// The same in the schedule's zone.
+    pub local: Zoned,
+    /// What a change of the clocks does to it, or to a time just before it that is skipped.
+    pub note: Option<String>,
+}
+
+impl Schedule {
+    /// The schedule of a plan, whose expressions were checked when it was compiled.
+    pub fn of_plan(plan: &SchedulePlan) -> Result<Self, Problem> {
+        let inner = |kind: &str| plan.expression.strip_prefix(kind)?.strip_prefix('(')?.strip_suffix(')');
+        let when = match (inner("cron"), inner("rate")) {
+            (Some(text), _) => cron::parse(text).map(When::Cron).map_err(|problems| problems.into_iter().next()),
+            (_, Some(text)) => rate(text).map(When::Rate).map_err(Some),
+            (None, None) => Err(None),
+        };
+        let unknown = || Problem::new(0..plan.expression.len(), format!("`{}` is not a schedule", plan.expression));
+        let when = when.map_err(|problem| problem.unwrap_or_else(unknown))?;
+        Ok(Self { when, zone: zone::zone(&plan.timezone)? })
+    }
+
+    /// As EventBridge Scheduler takes it: `cron(0 3 * * ? *)`.
+    pub fn expression(&self) -> String {
+        match &self.when {
+            When::Cron(cron) => format!("cron({cron})"),
+            When::Rate(rate) => format!("rate({rate})"),
+        }
+    }
+}
+
+/// The next `count` deliveries after an instant. A rate has none that could be known: it counts from its creation.
+pub fn next(schedule: &Schedule, after: Timestamp, count: usize) -> Vec<Fire> {
+    fires(schedule, after).take(count).collect()
+}
+
+/// The deliveries after one instant, up to and including another.
+pub fn between(schedule: &Schedule, after: Timestamp, until: Timestamp) -> Vec<Fire> {
+    fires(schedule, after).take_while(|fire| fire.utc <= until).collect()
+}
+
+/// The last delivery at or before an instant, if there was one in the 366 days before it.
+pub fn previous(schedule: &Schedule, at: Timestamp) -> Option<Fire> {
+    [1, 31, 366].into_iter().find_map(|days| {
+        let after = at.checked_sub(SignedDuration::from_hours(24 * days)).ok()?;
+        fires(schedule, after).take_while(|fire| fire.utc <= at).last()
+    })
+}
+
+fn fires(schedule: &Schedule, after: Timestamp) -> impl Iterator<Item = Fire> + '_ {
+    let zone = &schedule.zone;
+    // A day early: in the hour that the clocks show twice, the local time of `after` may lie behind an earlier fire.
+    let start = after.to_zoned(zone.clone()).date().checked_sub(Span::new().days(1)).unwrap_or(jiff::civil::Date::MIN);
+    let cron = match &schedule.when {
+        When::Cron(cron) => Some(cron),
+        When::Rate(_) => None,
+    };
+    let mut offset = None;
+    let mut skipped = None;
+    cron.into_iter().flat_map(move |cron| cron.times(start)).filter_map(move |time| {
+        let (utc, repeated) = match instant(zone, time) {
+            Instant::Skipped => {
+                skipped.get_or_insert(time);
+                return None;
+            }
+            Instant::Once(utc) => (utc, false),
+            Instant::Twice(utc) => (utc, true),
+        };
+        let local = utc.to_zoned(zone.clone());
+        let before = offset.replace(local.offset());
+        let skipped = skipped.take();
+        let note = note(skipped, repeated, before, &local);
+        (utc > after).then_some(Fire { utc, local, note })
+    })
+}
+
+enum Instant {
+    Skipped,
+    Once(Timestamp),
+    Twice(Timestamp),
+}
+
+fn instant(zone: &TimeZone, time: DateTime) -> Instant {
+    let ambiguous = zone.to_ambiguous_timestamp(time);
+    let kind = ambiguous.offset();
+    match (kind, ambiguous.earlier()) {
+        (AmbiguousOffset::Gap { .. }, _) | (_, Err(_)) => Instant::Skipped,
+        (AmbiguousOffset::Unambiguous { .. }, Ok(utc)) => Instant::Once(utc),
+        (AmbiguousOffset::Fold { .. }, Ok(utc)) => Instant::Twice(utc),
+    }
+}
+
+fn note(skipped: Option<DateTime>, repeated: bool, before: Option<Offset>, local: &Zoned) -> Option<String> {
+    if let Some(time) = skipped {
+        let (date, time) = (time.date(), time.strftime("%H:%M"));
+        return Some(format!("{time} on {date} does not exist, the clocks go forward: no run then"));
+    }
+    if repeated {
+        return Some("the clocks go back and show this time twice: one run".to_owned());
+    }
+    let before = before.filter(|before| *before != local.offset())?;
+    let way = if before < local.offset() { "forward" } else { "back" };
+    Some(format!("the clocks have gone {way}: UTC{} now, UTC{} before", local.strftime("%:z"), offset_text(before)))
+}
+
+fn offset_text(offset: Offset) -> String {
+    Timestamp::UNIX_EPOCH.to_zoned(TimeZone::fixed(offset)).strftime("%:z").to_string()
+}
+
+impl Rate {
+    /// The interval.
+    pub fn interval(self) -> SignedDuration {
+        let minutes = match self.unit {
+            RateUnit::Minute => 1,
+            RateUnit::Hour => 60,
+            RateUnit::Day => 24 * 60,
+        };
+        SignedDuration::from_mins(i64::from(self.count) * minutes)
+    }
+}
+
+/// As AWS wants it: `1 minute`, `5 minutes`.
+impl std::fmt::Display for Rate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let plural = if self.count == 1 { "" } else { "s" };
+        write!(f, "{} {}{plural}", self.count, self.unit.name())
+    }
+}
+
+impl RateUnit {
+    const ALL: [RateUnit; 3] = [RateUnit::Minute, RateUnit::Hour, RateUnit::Day];
+
+    fn name(self) -> &'static str {
+        match self {
+            RateUnit::Minute => "minute",
+            RateUnit::Hour => "hour",
+            RateUnit::Day => "day",
+        }
+    }
+}
+
+/// Reads `5 minutes`, `1 hour`, `7 days`.
+pub fn rate(text: &str) -> Result<Rate, Problem> {
+    let refused = |help: String| {
+        let problem = Problem::new(0..text.len(), format!("`{text}` is not a rate"));
+        problem.why("a rate is a whole number and minutes, hours or days").help(help)
+    };
+    let example = || refused("write such as `5 minutes`, `1 hour` or `7 days`".to_owned());
+    let trimmed = text.trim();
+    if let Some(inner) = trimmed.strip_prefix("rate(") {
+        let inner = inner.strip_suffix(')').unwrap_or(inner);
+        return Err(refused(format!("`rate( )` is added by dpc: write `{inner}`")));
+    }
+    let digits = trimmed.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(trimmed.len());
+    let (count, unit) = trimmed.split_at_checked(digits).ok_or_else(example)?;
+    let (count, word) = (count.parse::<u32>().map_err(|_| example())?, unit.trim());
+    if count == 0 {
+        return Err(refused("the shortest rate is `1 minute`".to_owned()));
+    }
+    let found = RateUnit::ALL.into_iter().find(|unit| meant(*unit, word));
+    let Some(unit) = found else {
+        let seconds = word.to_ascii_lowercase().starts_with("sec") || word == "s";
+        return Err(if seconds { refused("the shortest rate is `1 minute`".to_owned()) } else { example() });
+    };
+    let rate = Rate { count, unit };
+    if rate.to_string() == text {
+        return Ok(rate);
+    }
+    Err(refused(format!("write `{rate}`")))
+}
+
+/// Whether a word stands for a unit, however it is spelled.
+fn meant(unit: RateUnit, word: &str) -> bool {
+    let word = word.to_ascii_lowercase();
+    let singular = word.strip_suffix('s').unwrap_or(&word);
+    let short: &[&str] = match unit {
+        RateUnit::Minute => &["m", "min", "mn"],
+        RateUnit::Hour => &["h", "hr"],
+        RateUnit::Day => &["d"],
+    };
+    singular == unit.name() || short.contains(&singular)
+}
+
+#[cfg(test)]
+mod tests;
