@@ -10,6 +10,7 @@ pub mod files;
 pub mod finding;
 pub mod node;
 pub mod render;
+pub mod schema;
 pub mod span;
 pub mod spanned;
 pub mod suggest;

@@ -16,6 +16,11 @@ pub fn near<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Op
         .map(|(_, candidate)| candidate)
 }
 
+/// Whether two words are the same but for case and separators.
+pub fn same(one: &str, other: &str) -> bool {
+    fold(one) == fold(other)
+}
+
 /// Case and separators do not matter: `time_out`, `TimeOut` and `timeout` are one word.
 fn fold(word: &str) -> String {
     word.chars().filter(|letter| !matches!(letter, '_' | '-' | ' ')).flat_map(char::to_lowercase).collect()
