@@ -11,6 +11,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
+use crate::control::names;
 use crate::source::{Code, Finding};
 
 /// What every function of this floor returns. Boxed, because a finding is large and success is common.
@@ -95,6 +96,16 @@ impl Caller {
             _ => "no code",
         });
         let message = message.unwrap_or_default().trim();
+        // What setup makes is missed by these calls only.
+        match (call, code) {
+            ("lambda:Invoke", "ResourceNotFoundException") => {
+                return self.not_set_up(&format!("function `{}`", names::ACCOUNT_FUNCTION));
+            }
+            (_, "ResourceNotFoundException") if call.starts_with("dynamodb:") => {
+                return self.not_set_up(&format!("table `{}`", names::RUNS_TABLE));
+            }
+            _ => {}
+        }
         match kind(code) {
             Kind::Expired => self.expired(message),
             Kind::BadCredentials => self.bad_credentials(code, message),

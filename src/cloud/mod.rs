@@ -4,10 +4,10 @@
 //! findings that say what to do. This floor refuses to know YAML, the command line and Lambda events.
 #![allow(clippy::disallowed_methods)] // AWS is the outside world: clocks and the environment belong here.
 
+pub mod account;
 pub mod artifacts;
 pub mod clients;
 pub mod failure;
-pub mod history;
 pub mod logs;
 pub mod network;
 pub mod runs;

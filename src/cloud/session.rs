@@ -4,6 +4,7 @@
 //! so that nothing can be written with the credentials of another account.
 
 use crate::cloud::failure::{Caller, CloudResult, Explained};
+use crate::cloud::runs::Table;
 use crate::cloud::{Clients, Target};
 use crate::control::names;
 
@@ -59,6 +60,11 @@ impl Session {
     /// The region.
     pub fn region(&self) -> &str {
         &self.caller.region
+    }
+
+    /// The table of runs.
+    pub fn runs(&self) -> Table {
+        Table::new(self.clients.dynamodb().clone(), self.caller.clone())
     }
 
     /// The bucket for artifacts and logs.

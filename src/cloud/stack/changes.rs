@@ -9,6 +9,8 @@ use std::time::Duration;
 use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput;
 use aws_sdk_cloudformation::types as sdk;
 
+use serde_json::Value;
+
 use super::{Pace, Phase, Stack, StackState, Watch, delete, describe, token};
 use crate::cloud::failure::{CloudResult, Explained, sentence};
 use crate::cloud::session::Session;
@@ -84,6 +86,10 @@ pub struct Change {
     pub replacement: Replacement,
     /// The properties that change, each once.
     pub properties: Vec<String>,
+    /// All properties before, when AWS tells them.
+    pub before: Option<Value>,
+    /// All properties after, when AWS tells them.
+    pub after: Option<Value>,
 }
 
 /// What is done to a resource.
@@ -258,7 +264,8 @@ fn refused(stack: &str, status: &str, reason: &str) -> Finding {
 
 async fn page(session: &Session, id: &str, stack: &str, token: Option<String>) -> CloudResult<DescribeChangeSetOutput> {
     let call = session.clients.cloudformation().describe_change_set().change_set_name(id).stack_name(stack);
-    call.set_next_token(token).send().await.explained(&session.caller, "cloudformation:DescribeChangeSet")
+    let call = call.include_property_values(true).set_next_token(token);
+    call.send().await.explained(&session.caller, "cloudformation:DescribeChangeSet")
 }
 
 async fn read_all(
@@ -308,7 +315,14 @@ fn read(change: &sdk::Change) -> Option<Change> {
         kind: resource.resource_type().unwrap_or_default().to_owned(),
         replacement,
         properties,
+        before: resource.before_context().and_then(properties_of),
+        after: resource.after_context().and_then(properties_of),
     })
+}
+
+/// The properties in one of AWS's contexts, a JSON text that also holds metadata.
+fn properties_of(context: &str) -> Option<Value> {
+    serde_json::from_str::<Value>(context).ok()?.get("Properties").cloned()
 }
 
 /// Does what the change set says. Follow it with [`Watch`], begun before.

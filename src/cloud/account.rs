@@ -1,0 +1,129 @@
+//! The account function as its callers see it: which version it is, and the one door through which runs start.
+//!
+//! In come an envelope and a session; out comes the run that the function has started or found. It refuses to know how
+//! the function decides.
+
+use aws_sdk_lambda::primitives::Blob;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::cloud::failure::{CloudResult, Explained, sentence};
+use crate::cloud::session::Session;
+use crate::control::names;
+use crate::control::run::{Envelope, RunRef, Status};
+use crate::source::{Code, Finding};
+
+/// A run that the account function has started, or had started before for the same key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// The run.
+    pub run: RunRef,
+    /// Where it stands now.
+    pub status: Status,
+    /// Its execution; none while it is queued, or when it could not be started.
+    pub execution: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    run: Option<String>,
+    status: Option<Status>,
+    execution_arn: Option<String>,
+    error: Option<Refusal>,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    code: String,
+    message: String,
+}
+
+/// Asks for a run.
+///
+/// # Errors
+/// The function's own refusal; an account without the function; whatever AWS refuses.
+pub async fn start(session: &Session, envelope: &Envelope) -> CloudResult<Started> {
+    let payload = serde_json::to_vec(envelope).map_err(|error| unreadable(&error.to_string()))?;
+    let answer = invoke(session, payload).await?;
+    let answer: Answer = serde_json::from_value(answer.clone()).map_err(|_| unreadable(&answer.to_string()))?;
+    if let Some(refusal) = answer.error {
+        let code = Code::ALL.iter().copied().find(|code| code.id() == refusal.code).unwrap_or(Code::NotStarted);
+        let message = format!("no run of `{}` was started: {}", envelope.pipeline, sentence(&refusal.message));
+        return Err(Box::new(
+            Finding::new(code, message).help("mend what the message names, then type the command again"),
+        ));
+    }
+    let run = answer.run.as_deref().and_then(|run| run.parse().ok()).ok_or_else(|| unreadable("it names no run"))?;
+    let status = answer.status.ok_or_else(|| unreadable("it names no status"))?;
+    Ok(Started { run, status, execution: answer.execution_arn })
+}
+
+/// Asks which version of dpc the account runs, and refuses one with which this one cannot talk: plan, envelope and table
+/// may change with every minor version before 1.0, and with every major one after.
+///
+/// # Errors
+/// An account that is not set up, or not by this version.
+pub async fn check_version(session: &Session) -> CloudResult<()> {
+    let answer = invoke(session, json!({ "dpc": "version" }).to_string().into_bytes()).await?;
+    let theirs = answer.get("version").and_then(Value::as_str).unwrap_or("unknown").to_owned();
+    let ours = env!("CARGO_PKG_VERSION");
+    if generation(&theirs) == generation(ours) && generation(ours).is_some() {
+        return Ok(());
+    }
+    let environment = session.caller.environment.as_deref().map(|name| format!(" --env {name}")).unwrap_or_default();
+    let older = generation(&theirs) < generation(ours);
+    let finding = Finding::new(Code::VersionDiffers, format!("the account runs dpc {theirs}, you run dpc {ours}"))
+        .why("plans and runs of the two differ; nothing was written");
+    Err(Box::new(if older {
+        finding.help(format!(
+            "bring the account up to date with `dpc setup account{environment}`; its pipelines go on as they are"
+        ))
+    } else {
+        finding.help(format!("install dpc {theirs}"))
+    }))
+}
+
+/// What must be equal: `0.3` of `0.3.7`, `2` of `2.1.0`.
+fn generation(version: &str) -> Option<(u64, u64)> {
+    let mut numbers = version.split('.').map(|part| part.parse::<u64>().ok());
+    let (major, minor) = (numbers.next()??, numbers.next()??);
+    Some((major, if major == 0 { minor } else { 0 }))
+}
+
+async fn invoke(session: &Session, payload: Vec<u8>) -> CloudResult<Value> {
+    let call = session.clients.lambda().invoke().function_name(names::ACCOUNT_FUNCTION).payload(Blob::new(payload));
+    let answer = call.send().await.explained(&session.caller, "lambda:Invoke")?;
+    let body =
+        answer.payload().map(|payload| String::from_utf8_lossy(payload.as_ref()).into_owned()).unwrap_or_default();
+    if let Some(kind) = answer.function_error() {
+        let parsed: Option<Value> = serde_json::from_str(&body).ok();
+        let said = parsed.as_ref().and_then(|value| value.get("errorMessage")).and_then(Value::as_str).unwrap_or(&body);
+        let finding =
+            Finding::new(Code::NotStarted, format!("the account function failed ({kind}): {}", sentence(said)));
+        let log = format!("`aws logs tail /aws/lambda/{}`", names::ACCOUNT_FUNCTION);
+        return Err(Box::new(finding.help(format!("its log has the details: {log}; the command can be typed again"))));
+    }
+    serde_json::from_str(&body).map_err(|_| unreadable(&body))
+}
+
+fn unreadable(said: &str) -> Box<Finding> {
+    let finding = Finding::new(
+        Code::NotStarted,
+        format!("the account function gave an answer that dpc does not understand: {said}"),
+    );
+    Box::new(finding.help("is it the same version? `dpc setup account` brings it to yours"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::generation;
+
+    #[test]
+    fn patch_versions_talk_to_each_other() {
+        assert_eq!(generation("0.1.0"), generation("0.1.9"));
+        assert_ne!(generation("0.1.0"), generation("0.2.0"));
+        assert_eq!(generation("1.2.0"), generation("1.9.3"));
+        assert_eq!(generation("unknown"), None);
+    }
+}
