@@ -7,6 +7,7 @@ pub mod cron;
 pub mod dag;
 pub mod duration;
 pub mod names;
+pub mod partition;
 pub mod plan;
 pub mod problem;
 pub mod run;
