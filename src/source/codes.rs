@@ -73,10 +73,32 @@ codes! {
     // 2xx: project and environments.
 
     // 3xx: pipelines, triggers, time.
+    RepeatedSchedule = "340" "schedule is written twice";
+    BadAlertEvent = "341" "alert on something that is never announced";
+    BadEmail = "342" "not an e-mail address";
 
     // 4xx: steps and templates.
+    BadDuration = "440" "not a duration";
+    DurationOutOfRange = "441" "duration is too short or too long";
+    BadRetry = "442" "retry is out of bounds";
+    BadEntrypoint = "443" "entrypoint is neither Python nor a JAR";
+    ClassOfPython = "444" "main class of a Python file";
+    BadSparkProperty = "445" "not a Spark property";
+    EmptyCommand = "446" "command is empty";
+    BadVariableName = "447" "not a name for an environment variable";
+    StepTooLong = "448" "arguments of a step are too long";
+    BadRelease = "450" "not an EMR release";
+    OldRelease = "451" "EMR release is too old";
+    BadInstanceType = "452" "not an EC2 instance type";
+    BadNodeCount = "453" "number of nodes is wrong";
+    UnknownApplication = "454" "EMR application is unknown";
+    RepeatedApplication = "455" "EMR application is listed twice";
+    MissingApplication = "456" "step needs an application that its cluster lacks";
+    UnusedProfile = "457" "compute profile is not used";
 
     // 5xx: what was compiled.
+    TooLarge = "501" "compiled pipeline is too large for AWS";
+    NearLimit = "502" "compiled pipeline is almost too large for AWS";
 
     // 6xx: AWS and deployment.
     NoCredentials = "601" "no AWS credentials";
