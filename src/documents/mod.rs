@@ -4,7 +4,6 @@
 //! what a pipeline is.
 
 pub mod frame;
-pub mod integration;
 pub mod policy;
 pub mod states;
 pub mod template;

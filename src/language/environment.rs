@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::language::manifest::{Environment, ProjectFile};
+use crate::source::{Code, Finding, suggest};
+
 /// Which environment a command is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EnvironmentChoice {
@@ -35,4 +38,48 @@ pub struct Resolved {
     pub space: String,
     /// Values of `${vars.name}`.
     pub vars: BTreeMap<String, String>,
+}
+
+/// The environment that a choice means. `None` only for a project that has none, which a rule reports.
+///
+/// # Errors
+/// When no environment has the name, or when none was named and several exist.
+pub fn resolve(project: &ProjectFile, choice: &EnvironmentChoice) -> Result<Option<Resolved>, Box<Finding>> {
+    let names: Vec<&str> = project.environments.iter().map(|(name, _)| name.as_str()).collect();
+    let chosen = match choice {
+        EnvironmentChoice::Named(name) if !names.contains(&name.as_str()) => {
+            return Err(Box::new(unknown(name, &names)));
+        }
+        EnvironmentChoice::Named(name) => project.environments.iter().find(|(other, _)| other.value == *name),
+        EnvironmentChoice::Only if names.len() > 1 => return Err(Box::new(several(&names))),
+        EnvironmentChoice::Only | EnvironmentChoice::Any => project.environments.iter().next(),
+    };
+    Ok(chosen.map(|(name, environment)| resolved(name, environment)))
+}
+
+fn resolved(name: &str, environment: &Environment) -> Resolved {
+    let vars = environment.vars.iter().map(|(name, value)| (name.value.clone(), value.value.clone())).collect();
+    Resolved {
+        name: name.to_owned(),
+        account: environment.account.value.clone(),
+        region: environment.region.value.clone(),
+        profile: environment.profile.as_ref().map(|profile| profile.value.clone()),
+        space: environment.space.as_ref().map_or_else(|| name.to_owned(), |space| space.value.clone()),
+        vars,
+    }
+}
+
+fn unknown(name: &str, names: &[&str]) -> Finding {
+    let finding = Finding::new(Code::UnknownEnvironment, format!("there is no environment `{name}` in `dpc.yaml`"));
+    match suggest::near(name, names.iter().copied()) {
+        Some(near) => finding.help(format!("did you mean `{near}`?")),
+        None if names.is_empty() => finding.help("`dpc.yaml` declares none"),
+        None => finding.help(format!("choose one of them: {}", names.join(", "))),
+    }
+}
+
+fn several(names: &[&str]) -> Finding {
+    Finding::new(Code::WhichEnvironment, format!("the project has {} environments: {}", names.len(), names.join(", ")))
+        .why("dpc does not guess which account is meant")
+        .help(format!("add `--env {}`, or set `DPC_ENV`", names.first().copied().unwrap_or_default()))
 }

@@ -7,11 +7,25 @@
 // Reason: this is the module that the ban on reading files elsewhere points to.
 #![allow(clippy::disallowed_methods)]
 
-use crate::language::manifest::Manifest;
-use crate::source::{Files, Findings};
+mod disk;
+mod folder;
+
+use std::path::Path;
+
+use crate::language::manifest::{Manifest, ProjectFile};
+use crate::language::{decode, environment, later, rules, vars};
+use crate::source::{Files, Finding, Findings, Node, Severity, Span, Spanned, SpannedMap, text, yaml};
 
 pub use crate::language::environment::{EnvironmentChoice, Resolved};
 pub use crate::language::folder::{Folder, FolderFile};
+pub use disk::find_root;
+
+/// The project's own file.
+pub const PROJECT_FILE: &str = "dpc.yaml";
+/// What a folder's archive leaves out, in the syntax of `.gitignore`.
+pub const IGNORE_FILE: &str = ".dpcignore";
+/// Which files are pipelines, unless `pipelines` says otherwise.
+const DEFAULT_GLOB: &str = "*/pipeline.yaml";
 
 /// What [`load`] found.
 #[derive(Clone, Debug, Default)]
@@ -51,4 +65,188 @@ impl Project {
     pub fn pipeline(&self, name: &str) -> Option<&Pipeline> {
         self.pipelines.iter().find(|pipeline| pipeline.manifest.name.value == name)
     }
+}
+
+/// Reads the project at `root` for one environment.
+pub fn load(root: &Path, choice: &EnvironmentChoice) -> Loaded {
+    Workspace::read(root).load(choice)
+}
+
+/// A project as it lies on disk, read once, to be loaded for any number of environments.
+#[derive(Clone, Debug, Default)]
+pub struct Workspace {
+    files: Files,
+    findings: Findings,
+    project: Option<ProjectFile>,
+    sources: Vec<Source>,
+}
+
+/// A pipeline before substitution.
+#[derive(Clone, Debug)]
+struct Source {
+    path: String,
+    folder: Folder,
+    node: Node,
+    /// What is wrong whatever the environment.
+    findings: Findings,
+}
+
+impl Workspace {
+    /// Reads everything below `root` that belongs to the project.
+    pub fn read(root: &Path) -> Self {
+        let mut workspace = Self::default();
+        if !root.join(PROJECT_FILE).is_file() {
+            workspace.findings.push(disk::no_project(root));
+            return workspace;
+        }
+        let Some(node) = tree(root, PROJECT_FILE, &mut workspace.files, &mut workspace.findings) else {
+            return workspace;
+        };
+        let schema = decode::schema_of::<ProjectFile>();
+        let Some(project) = decode::decode::<ProjectFile>(&node, &schema, &mut workspace.findings) else {
+            return workspace;
+        };
+        judged(&mut workspace.findings, |found| rules::project_file(&project, found));
+        let globs = match project.pipelines.as_slice() {
+            [] => vec![Spanned::new(DEFAULT_GLOB.to_owned(), project.project.span)],
+            globs => globs.to_vec(),
+        };
+        for path in disk::pipelines(root, &globs, &mut workspace.findings) {
+            workspace.source(root, path);
+        }
+        workspace.project = Some(project);
+        workspace
+    }
+
+    fn source(&mut self, root: &Path, path: String) {
+        let mut findings = Findings::new();
+        match tree(root, &path, &mut self.files, &mut findings) {
+            None => self.findings.extend(findings),
+            Some(mut node) => {
+                later::refuse(&mut node, &mut findings);
+                let inside = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+                let folder = folder::read(root, inside, &mut findings);
+                self.sources.push(Source { path, folder, node, findings });
+            }
+        }
+    }
+
+    /// The names of all environments, in the order written.
+    pub fn environments(&self) -> Vec<String> {
+        let names = self.project.iter().flat_map(|project| project.environments.iter());
+        names.map(|(name, _)| name.value.clone()).collect()
+    }
+
+    /// The project for one environment.
+    pub fn load(&self, choice: &EnvironmentChoice) -> Loaded {
+        let mut loaded = Loaded { files: self.files.clone(), findings: self.findings.clone(), project: None };
+        let Some(project) = &self.project else { return loaded };
+        let environment = match environment::resolve(project, choice) {
+            Ok(environment) => environment,
+            Err(finding) => {
+                // What was typed is wrong; what the files say is not the question.
+                loaded.findings = (*finding).into();
+                return loaded;
+            }
+        };
+        let defaults = Defaults::of(project, environment.as_ref(), &mut loaded.findings);
+        let schema = decode::schema_of::<Manifest>();
+        let mut pipelines = Vec::new();
+        for source in &self.sources {
+            let mut findings = source.findings.clone();
+            if let Some(manifest) = source.manifest(environment.as_ref(), &schema, &defaults, &mut findings) {
+                let pipeline = Pipeline { path: source.path.clone(), folder: source.folder.clone(), manifest };
+                let subject = rules::Subject { pipeline: &pipeline, files: &loaded.files };
+                judged(&mut findings, |found| rules::pipeline(subject, found));
+                pipelines.push(pipeline);
+            }
+            loaded.findings.extend(findings);
+        }
+        rules::project(&pipelines, &mut loaded.findings);
+        loaded.project = Some(Project { name: project.project.value.clone(), environment, pipelines });
+        loaded
+    }
+}
+
+impl Source {
+    fn manifest(
+        &self,
+        environment: Option<&Resolved>,
+        schema: &schemars::Schema,
+        defaults: &Defaults,
+        findings: &mut Findings,
+    ) -> Option<Manifest> {
+        let mut node = self.node.clone();
+        if let Some(environment) = environment {
+            vars::substitute(&mut node, environment, findings);
+        }
+        judged(findings, |found| rules::templates::tree(&node, found));
+        let mut manifest: Manifest = decode::decode(&node, schema, findings)?;
+        defaults.fill(&mut manifest);
+        Some(manifest)
+    }
+}
+
+/// `defaults` of the dpc.yaml, `${vars}` replaced.
+struct Defaults {
+    owner: Option<Spanned<String>>,
+    tags: SpannedMap<Spanned<String>>,
+}
+
+impl Defaults {
+    fn of(project: &ProjectFile, environment: Option<&Resolved>, findings: &mut Findings) -> Self {
+        let mut defaults = Self { owner: project.defaults.owner.clone(), tags: project.defaults.tags.clone() };
+        if let Some(environment) = environment {
+            for text in defaults.owner.iter_mut().chain(defaults.tags.0.iter_mut().map(|(_, value)| value)) {
+                vars::substitute_text(text, environment, findings);
+            }
+        }
+        defaults
+    }
+
+    /// The project's tags first, less those that the pipeline sets itself.
+    fn fill(&self, manifest: &mut Manifest) {
+        if manifest.owner.is_none() {
+            manifest.owner.clone_from(&self.owner);
+        }
+        let own = std::mem::take(&mut manifest.tags.0);
+        let inherited = self.tags.0.iter().filter(|(name, _)| !own.iter().any(|(other, _)| other.value == name.value));
+        manifest.tags.0 = inherited.cloned().collect();
+        manifest.tags.0.extend(own);
+    }
+}
+
+/// The tree of a file, if it has one.
+fn tree(root: &Path, path: &str, files: &mut Files, findings: &mut Findings) -> Option<Node> {
+    match disk::manifest(root, path, files) {
+        Ok(bytes) => {
+            let file = text::add(files, path, &bytes, findings)?;
+            yaml::read(files, file, findings)
+        }
+        Err(finding) => {
+            findings.push(*finding);
+            None
+        }
+    }
+}
+
+/// Runs rules, and leaves out what they say about places that have an error already: each mistake is said once.
+fn judged(findings: &mut Findings, rules: impl FnOnce(&mut Findings)) {
+    let place = |finding: &Finding| finding.primary.as_ref().map(|label| label.span);
+    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
+    let known: Vec<Span> = errors.filter_map(place).collect();
+    let overlaps =
+        |one: Span| known.iter().any(|other| one.file == other.file && one.start < other.end && other.start < one.end);
+    let mut all = findings.clone();
+    rules(&mut all);
+    let new = all.into_iter().skip(findings.iter().count());
+    findings.extend(new.filter(|finding| !place(finding).is_some_and(overlaps)));
+}
+
+/// The words of an I/O error, without the number that only a debugger wants.
+fn reason(error: &dyn std::error::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_lowercase().collect::<String>() + letters.as_str()).unwrap_or_default()
 }

@@ -65,40 +65,59 @@ codes! {
 
     // 1xx: shape.
     UnknownKey = "101" "unknown key";
+    NotSupportedYet = "102" "not supported yet";
     MissingKey = "103" "key is missing";
     WrongType = "104" "value of the wrong type";
     WrongValue = "105" "value is not allowed";
     UnquotedNumber = "106" "number without quotes where text belongs";
 
     // 2xx: project and environments.
+    NoProject = "201" "no dpc.yaml";
+    FileUnreadable = "202" "file cannot be read";
+    FolderTooLarge = "203" "pipeline folder is too large";
+    NotPackable = "204" "file cannot go into the archive";
+    NoPipelineFile = "205" "pattern names no pipeline file";
+    BadName = "206" "name is not valid";
+    DuplicatePipeline = "207" "two pipelines of one name";
+    UnknownPipeline = "208" "no pipeline of this name";
+    BadAccount = "210" "not an account number";
+    BadRegion = "211" "not a region";
+    SameTarget = "212" "two environments in one place";
+    UnknownEnvironment = "213" "no environment of this name";
+    WhichEnvironment = "214" "environment must be chosen";
+    NoEnvironment = "215" "project has no environments";
+    UnknownVariable = "216" "variable is not set";
+    BadTag = "217" "not a tag";
+    UnknownVersion = "218" "version of the language is not known";
+    FileExists = "219" "file exists already";
 
     // 3xx: pipelines, triggers, time.
-    RepeatedSchedule = "340" "schedule is written twice";
-    BadAlertEvent = "341" "alert on something that is never announced";
-    BadEmail = "342" "not an e-mail address";
+    NoSteps = "301" "pipeline has no steps";
+    BadPartition = "302" "not a partition";
+    UnknownZone = "303" "time zone is not known";
+    BadParameterType = "304" "parameter type or default is not valid";
+    ParameterNeedsDefault = "305" "parameter of a scheduled pipeline has no default";
+    UnusedParameter = "306" "parameter is not used";
+    UnusedCompute = "307" "compute profile is not used";
+    BadLocation = "308" "not an S3 location";
+    BadSecretName = "309" "not the name of a secret";
+    PlainSecret = "310" "looks like a secret";
 
     // 4xx: steps and templates.
-    BadDuration = "440" "not a duration";
-    DurationOutOfRange = "441" "duration is too short or too long";
-    BadRetry = "442" "retry is out of bounds";
-    BadEntrypoint = "443" "entrypoint is neither Python nor a JAR";
-    ClassOfPython = "444" "main class of a Python file";
-    BadSparkProperty = "445" "not a Spark property";
-    EmptyCommand = "446" "command is empty";
-    BadVariableName = "447" "not a name for an environment variable";
-    StepTooLong = "448" "arguments of a step are too long";
-    BadRelease = "450" "not an EMR release";
-    OldRelease = "451" "EMR release is too old";
-    BadInstanceType = "452" "not an EC2 instance type";
-    BadNodeCount = "453" "number of nodes is wrong";
-    UnknownApplication = "454" "EMR application is unknown";
-    RepeatedApplication = "455" "EMR application is listed twice";
-    MissingApplication = "456" "step needs an application that its cluster lacks";
-    UnusedProfile = "457" "compute profile is not used";
+    DuplicateStep = "401" "two steps of one name";
+    UnknownStep = "402" "need names no step";
+    StepCycle = "403" "steps wait for each other";
+    NeededTwice = "404" "step is needed twice";
+    OneKind = "405" "not exactly one kind";
+    UnknownCompute = "406" "no compute profile of this name";
+    NoCompute = "407" "step has nothing to run on";
+    MissingFile = "408" "file is not in the folder";
+    PathEscapes = "409" "path leads out of the folder";
+    NotExecutable = "410" "program is not executable";
+    BadTemplate = "411" "not a template";
+    TemplateElsewhere = "412" "template where none is rendered";
 
     // 5xx: what was compiled.
-    TooLarge = "501" "compiled pipeline is too large for AWS";
-    NearLimit = "502" "compiled pipeline is almost too large for AWS";
 
     // 6xx: AWS and deployment.
     NoCredentials = "601" "no AWS credentials";

@@ -1,0 +1,117 @@
+//! What the language will know and this version does not: refused by name, never accepted without effect.
+//!
+//! In comes the tree of a pipeline.yaml; out comes the tree without those keys, so that nothing else stumbles over them,
+//! and one finding for each. The table is all that there is to maintain: a feature that arrives leaves it.
+
+use crate::source::{Code, Finding, Findings, Node, Value};
+
+/// A key of a later version: where it may stand, its name, and what to do until then.
+struct Key {
+    at: &'static str,
+    name: &'static str,
+    instead: &'static str,
+}
+
+const fn key(at: &'static str, name: &'static str, instead: &'static str) -> Key {
+    Key { at, name, instead }
+}
+
+const STEP_KIND: &str = "use `shell` with a script of the pipeline's folder, or `spark`";
+const SCHEDULE_FOR_NOW: &str = "use `schedule`, late enough for the upstream pipelines to have ended";
+
+/// In paths, `*` is every value of a mapping, and `[]` every item of a list, or the value itself where it is no list.
+const KEYS: &[Key] = &[
+    key("", "overlap", "leave it out: runs of different partitions run side by side"),
+    key("", "when", "let the first step decide: a script that ends with 0 and does nothing"),
+    key("", "timeout", "put a `timeout` on each step"),
+    key("", "failFast", "leave it out: a failed step stops its dependents, the others finish"),
+    key("", "resources", "keep other resources in a stack of your own"),
+    key("", "overrides", "keep other resources in a stack of your own"),
+    key("", "jobs", "write the step out in each pipeline"),
+    key("partition", "from", "use a schedule; `dpc run` takes any partition"),
+    key("triggers", "executions", SCHEDULE_FOR_NOW),
+    key("triggers", "events", "use `schedule`, or call `dpc run` from where the event is handled"),
+    key("triggers.schedule.[]", "at", "use `cron`, or call `dpc run` at that time"),
+    key("triggers.schedule.[]", "start", "deploy when it is to begin"),
+    key("triggers.schedule.[]", "end", "remove the schedule when it is to end"),
+    key("params.*", "values", "check the value in the step"),
+    key("compute.*", "emrServerless", "use `emr`"),
+    key("compute.*", "ecs", "use `emr`"),
+    key("steps.[]", "map", "write one step for each item"),
+    key("steps.[]", "container", STEP_KIND),
+    key("steps.[]", "lambda", STEP_KIND),
+    key("steps.[]", "glue", STEP_KIND),
+    key("steps.[]", "batch", STEP_KIND),
+    key("steps.[]", "sql", STEP_KIND),
+    key("steps.[]", "pipeline", "give the other pipeline a schedule of its own"),
+    key("steps.[]", "check", "compare in a `shell` step that fails when the numbers differ"),
+    key("steps.[]", "worker", STEP_KIND),
+    key("steps.[]", "state", STEP_KIND),
+    key("steps.[]", "uses", "write the step out"),
+    key("steps.[]", "job", "write the step out"),
+    key("steps.[]", "when", "let the step's script decide: end with 0 and do nothing"),
+    key("steps.[].retry", "errors", "leave it out: every failure is tried again"),
+    key("alerts.[]", "slack", "use `email`; Slack channels have an address under \"Send emails to this channel\""),
+    key("alerts.[]", "opsgenie", "use `email`; Opsgenie has an e-mail integration"),
+];
+
+/// A value of a later version.
+struct Word {
+    at: &'static str,
+    word: &'static str,
+    instead: &'static str,
+}
+
+const WORDS: &[Word] = &[
+    Word { at: "alerts.[].events.[]", word: "step", instead: "use statuses of the run, such as `FAILED`" },
+    Word { at: "params.*.type", word: "list", instead: "use `string`, and split it in the step" },
+    Word { at: "params.*.type", word: "enum", instead: "use `string`, and check it in the step" },
+];
+
+/// Takes everything of a later version out of a pipeline's tree.
+pub fn refuse(pipeline: &mut Node, findings: &mut Findings) {
+    for Key { at, name, instead } in KEYS {
+        for map in at_path(pipeline, at) {
+            let Value::Map(entries) = &mut map.value else { continue };
+            // A key without a value has been reported by the reader; its being early is said once it has one.
+            for entry in entries.extract_if(.., |entry| entry.key.text == *name).filter(|entry| !entry.value.is_null())
+            {
+                findings.push(Finding::at(Code::NotSupportedYet, entry.key.span, message(name), "").help(*instead));
+            }
+        }
+    }
+    for Word { at, word, instead } in WORDS {
+        for node in at_path(pipeline, at) {
+            if node.as_str() == Some(word) {
+                findings.push(Finding::at(Code::NotSupportedYet, node.span, message(word), "").help(*instead));
+            }
+        }
+    }
+}
+
+fn message(name: &str) -> String {
+    format!("`{name}` is not supported yet")
+}
+
+/// Every node that a path leads to.
+fn at_path<'a>(node: &'a mut Node, path: &str) -> Vec<&'a mut Node> {
+    let mut nodes = vec![node];
+    for part in path.split('.').filter(|part| !part.is_empty()) {
+        nodes = nodes.into_iter().flat_map(|node| below(node, part)).collect();
+    }
+    nodes
+}
+
+fn below<'a>(node: &'a mut Node, part: &str) -> Vec<&'a mut Node> {
+    if part == "[]" && !matches!(node.value, Value::List(_)) {
+        return vec![node];
+    }
+    match (&mut node.value, part) {
+        (Value::List(items), "[]") => items.iter_mut().collect(),
+        (Value::Map(entries), "*") => entries.iter_mut().map(|entry| &mut entry.value).collect(),
+        (Value::Map(entries), name) => {
+            entries.iter_mut().filter(|entry| entry.key.text == name).map(|entry| &mut entry.value).collect()
+        }
+        _ => Vec::new(),
+    }
+}

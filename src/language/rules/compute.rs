@@ -1,0 +1,61 @@
+//! Every step has a compute profile, every profile a step.
+
+use super::Subject;
+use crate::source::{Code, Finding, Findings, Spanned};
+use crate::steps::Step;
+
+const EXAMPLE: &str = "compute: { cluster: { emr: { release: emr-7.5.0, primary: { type: m6g.xlarge } } } }";
+
+pub fn check(subject: Subject<'_>, findings: &mut Findings) {
+    let manifest = &subject.pipeline.manifest;
+    let steps = &manifest.steps.value;
+    let profiles: Vec<&str> = manifest.compute.iter().map(|(name, _)| name.as_str()).collect();
+
+    let mut silent = Vec::new();
+    for step in steps {
+        match &step.compute {
+            Some(named) if !profiles.contains(&named.as_str()) => findings.push(unknown(step, named, &profiles)),
+            None if profiles.len() != 1 && !super::unread(findings, step.span) => silent.push(&step.name),
+            Some(_) | None => {}
+        }
+    }
+    if let Some((first, rest)) = silent.split_first() {
+        let finding =
+            rest.iter().fold(unsaid(first, &profiles), |finding, name| finding.and(name.span, "nor does this one"));
+        findings.push(finding);
+    }
+    if profiles.len() < 2 || !silent.is_empty() {
+        return;
+    }
+    for (profile, _) in manifest.compute.iter() {
+        if !steps.iter().any(|step| step.compute.as_ref().is_some_and(|named| named.value == profile.value)) {
+            findings.push(
+                Finding::at(Code::UnusedCompute, profile.span, format!("no step runs on `{}`", profile.value), "")
+                    .warning()
+                    .why("a profile that no step uses is never created")
+                    .help("remove it, or name it in a step's `compute`"),
+            );
+        }
+    }
+}
+
+fn unknown(step: &Step, named: &Spanned<String>, profiles: &[&str]) -> Finding {
+    let message = format!("step `{}` runs on `{}`, which is not a compute profile", step.name.value, named.value);
+    let finding = Finding::at(Code::UnknownCompute, named.span, message, "");
+    match profiles {
+        [] => finding.why("the pipeline declares no compute profile").help(format!("declare one: `{EXAMPLE}`")),
+        _ => super::suggest(finding, named, profiles, "the profiles are"),
+    }
+}
+
+fn unsaid(step: &Spanned<String>, profiles: &[&str]) -> Finding {
+    let at = |message| Finding::at(Code::NoCompute, step.span, message, "");
+    match profiles {
+        [] => at(format!("step `{}` has nothing to run on", step.value))
+            .why("`spark` and `shell` run on a cluster, and the pipeline declares none")
+            .help(format!("declare one: `{EXAMPLE}`")),
+        [first, ..] => at(format!("step `{}` does not say what it runs on", step.value))
+            .why(format!("the pipeline has several compute profiles: {}", super::list(profiles)))
+            .help(format!("add `compute: {first}` to the step, or another of them")),
+    }
+}

@@ -1,0 +1,60 @@
+//! A step, a compute profile, a schedule and an alert each have exactly one kind.
+
+use super::Subject;
+use crate::source::{Code, Finding, Findings, Span};
+
+pub fn check(subject: Subject<'_>, findings: &mut Findings) {
+    let manifest = &subject.pipeline.manifest;
+    for (name, profile) in manifest.compute.iter() {
+        let kinds = [("emr", profile.emr.as_ref().map(|kind| kind.span))];
+        let what = format!("compute profile `{}`", name.value);
+        exactly_one(&what, profile.span, name.span, &kinds, findings);
+    }
+    for step in &manifest.steps.value {
+        let kinds = [
+            ("spark", step.spark.as_ref().map(|kind| kind.span)),
+            ("shell", step.shell.as_ref().map(|kind| kind.span)),
+        ];
+        exactly_one(&format!("step `{}`", step.name.value), step.span, step.name.span, &kinds, findings);
+    }
+    if let Some(triggers) = &manifest.triggers {
+        for schedule in &triggers.schedule.0 {
+            let kinds = [
+                ("cron", schedule.cron.as_ref().map(|kind| kind.span)),
+                ("rate", schedule.rate.as_ref().map(|kind| kind.span)),
+            ];
+            let place = schedule.timezone.as_ref().map_or(triggers.span, |timezone| timezone.span);
+            exactly_one("a schedule", triggers.span, place, &kinds, findings);
+        }
+    }
+    for alert in &manifest.alerts {
+        let kinds = [("email", alert.email.as_ref().map(|kind| kind.span))];
+        let place = alert.events.first().map_or(alert.span, |event| event.span);
+        exactly_one("an alert", alert.span, place, &kinds, findings);
+    }
+}
+
+/// `whole` is searched for what belongs to a later version, `place` is where a missing kind is reported.
+fn exactly_one(what: &str, whole: Span, place: Span, kinds: &[(&str, Option<Span>)], findings: &mut Findings) {
+    let names: Vec<&str> = kinds.iter().map(|(name, _)| *name).collect();
+    let given: Vec<(&str, Span)> = kinds.iter().filter_map(|(name, span)| Some((*name, (*span)?))).collect();
+    match given.as_slice() {
+        [_] => {}
+        [] if super::unread(findings, whole) => {}
+        [] => {
+            let one_of = if names.len() > 1 { "one of " } else { "" };
+            findings.push(
+                Finding::at(Code::OneKind, place, format!("{what} has no kind"), "")
+                    .help(format!("add {one_of}{}", super::list(&names))),
+            );
+        }
+        [(first, at), rest @ ..] => {
+            let all: Vec<&str> = given.iter().map(|(name, _)| *name).collect();
+            let message = format!("{what} has {} kinds: {}", all.len(), super::list(&all));
+            let finding = Finding::at(Code::OneKind, rest.first().map_or(*at, |(_, span)| *span), message, "second")
+                .and(*at, format!("first: `{first}`"))
+                .help("keep one of them");
+            findings.push(finding);
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! What must be true of a project beyond the shape of its files: one rule a file, each with codes of its own.
+//!
+//! In come decoded manifests with the files around them; out come findings at the places that are wrong. Rules refuse to
+//! know AWS and each other: what only concerns one kind of step, compute, trigger or alert stands in that kind's file.
+
+mod access;
+mod compute;
+mod environments;
+mod kinds;
+mod names;
+mod needs;
+mod params;
+mod paths;
+mod pipelines;
+mod secrets;
+mod steps;
+mod tags;
+pub mod templates;
+
+use crate::control::problem::Problem;
+use crate::language::manifest::ProjectFile;
+use crate::language::project::Pipeline;
+use crate::source::{Code, Files, Finding, Findings, Span, Spanned, suggest};
+
+/// What a rule about one pipeline looks at.
+#[derive(Clone, Copy)]
+pub struct Subject<'a> {
+    /// The pipeline.
+    pub pipeline: &'a Pipeline,
+    /// The texts that its spans point into.
+    pub files: &'a Files,
+}
+
+type Rule = fn(Subject<'_>, &mut Findings);
+
+/// The rules about one pipeline, in the order in which a reader would check.
+const RULES: &[Rule] = &[
+    names::check,
+    tags::check,
+    params::check,
+    kinds::check,
+    steps::check,
+    needs::check,
+    compute::check,
+    paths::check,
+    access::check,
+    secrets::check,
+];
+
+/// Everything that is wrong within one pipeline.
+pub fn pipeline(subject: Subject<'_>, findings: &mut Findings) {
+    for rule in RULES {
+        rule(subject, findings);
+    }
+}
+
+/// Everything that is wrong within a dpc.yaml.
+pub fn project_file(project: &ProjectFile, findings: &mut Findings) {
+    names::project_file(project, findings);
+    environments::check(project, findings);
+    tags::project_file(project, findings);
+}
+
+/// Everything that is wrong between pipelines.
+pub fn project(pipelines: &[Pipeline], findings: &mut Findings) {
+    pipelines::check(pipelines, findings);
+}
+
+/// A part of a scalar's value as a place: exact where the file spells the value as it is, the whole scalar where escapes
+/// or `${vars}` have changed it.
+fn part(files: &Files, scalar: &Spanned<String>, start: usize, end: usize) -> Span {
+    if files.text_of(scalar.span) == scalar.value { scalar.span.within(start, end) } else { scalar.span }
+}
+
+/// "did you mean" as a patch if a candidate is near, else the candidates as a list.
+fn suggest(finding: Finding, wrong: &Spanned<String>, candidates: &[&str], kind: &str) -> Finding {
+    match suggest::near(&wrong.value, candidates.iter().copied()) {
+        Some(near) => finding.fix(wrong.span, near, format!("did you mean `{near}`?")),
+        None if candidates.is_empty() => finding,
+        None => finding.help(format!("{kind} {}", list(candidates))),
+    }
+}
+
+/// `a`, `b` and `c`.
+fn list(words: &[&str]) -> String {
+    let ticked: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    match ticked.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+        None => String::new(),
+    }
+}
+
+/// Whether something inside `span` could not be read: a misspelt key, or one of a later version. What is missing there is
+/// not judged then, because it may be just that.
+fn unread(findings: &Findings, span: Span) -> bool {
+    let codes = [Code::NotSupportedYet, Code::UnknownKey, Code::NoValue, Code::WrongType];
+    findings.iter().filter(|finding| codes.contains(&finding.code)).any(|finding| {
+        finding.primary.as_ref().is_some_and(|label| {
+            label.span.file == span.file && span.start <= label.span.start && label.span.end <= span.end
+        })
+    })
+}
+
+/// A problem inside a scalar as a finding at its place.
+fn place(code: Code, files: &Files, scalar: &Spanned<String>, problem: Problem) -> Finding {
+    let span = part(files, scalar, problem.range.start, problem.range.end);
+    let mut finding = Finding::at(code, span, problem.message, "");
+    finding.why = problem.why;
+    finding.help = problem.help;
+    finding
+}

@@ -1,0 +1,72 @@
+//! Every need names a step, and no step waits for itself, directly or through others.
+
+use super::Subject;
+use crate::control::dag;
+use crate::source::{Code, Finding, Findings, Spanned, suggest};
+use crate::steps::Step;
+
+pub fn check(subject: Subject<'_>, findings: &mut Findings) {
+    let steps = &subject.pipeline.manifest.steps.value;
+    for step in steps {
+        for (at, need) in step.needs.iter().enumerate() {
+            if !steps.iter().any(|other| other.name.value == need.value) {
+                findings.push(unknown(step, need, steps));
+            } else if let Some(before) = step.needs.iter().take(at).find(|before| before.value == need.value) {
+                findings.push(twice(need, before));
+            }
+        }
+    }
+    let graph: Vec<(String, Vec<String>)> = steps
+        .iter()
+        .map(|step| (step.name.value.clone(), step.needs.iter().map(|need| need.value.clone()).collect()))
+        .collect();
+    if let Err(cycle) = dag::structure(&graph) {
+        findings.push(circular(&cycle, steps));
+    }
+}
+
+fn unknown(step: &Step, need: &Spanned<String>, steps: &[Spanned<Step>]) -> Finding {
+    let message = format!("step `{}` needs `{}`, which is not a step of this pipeline", step.name.value, need.value);
+    let finding = Finding::at(Code::UnknownStep, need.span, message, "no step of this name");
+    let others: Vec<&str> =
+        steps.iter().map(|other| other.name.as_str()).filter(|other| *other != step.name.value).collect();
+    let finding = match suggest::near(&need.value, others.iter().copied())
+        .and_then(|near| steps.iter().find(|other| other.name.value == near))
+    {
+        Some(near) => finding.and(near.name.span, "a step with a similar name"),
+        None => finding,
+    };
+    super::suggest(finding, need, &others, "the other steps are")
+}
+
+fn twice(need: &Spanned<String>, before: &Spanned<String>) -> Finding {
+    Finding::at(Code::NeededTwice, need.span, format!("`{}` is needed twice", need.value), "again")
+        .warning()
+        .and(before.span, "first")
+        .help("remove one of them")
+}
+
+/// The cycle as a path, each of its needs pointed at.
+fn circular(cycle: &dag::Cycle, steps: &[Spanned<Step>]) -> Finding {
+    let need_of = |step: &str, need: &str| {
+        let step = steps.iter().find(|other| other.name.value == step)?;
+        step.needs.iter().find(|other| other.value == need)
+    };
+    let pairs: Vec<(&str, &str)> =
+        cycle.path.iter().zip(cycle.path.iter().skip(1)).map(|(step, need)| (step.as_str(), need.as_str())).collect();
+    let mut places = pairs
+        .iter()
+        .filter_map(|(step, need)| Some((need_of(step, need)?.span, format!("`{step}` waits for `{need}`"))));
+    let message = match pairs.as_slice() {
+        [(step, _)] => format!("step `{step}` needs itself"),
+        _ => format!("steps wait for each other: {}", cycle.path.join(" -> ")),
+    };
+    let finding = match places.next() {
+        Some((span, label)) => Finding::at(Code::StepCycle, span, message, label),
+        None => Finding::new(Code::StepCycle, message),
+    };
+    places
+        .fold(finding, |finding, (span, label)| finding.and(span, label))
+        .why("none of them could ever start")
+        .help("remove one of these needs")
+}

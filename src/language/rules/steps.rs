@@ -1,0 +1,33 @@
+//! There is at least one step, and no two have one name.
+
+use std::collections::HashMap;
+
+use super::Subject;
+use crate::source::{Code, Finding, Findings, Span};
+
+pub fn check(subject: Subject<'_>, findings: &mut Findings) {
+    let manifest = &subject.pipeline.manifest;
+    if manifest.steps.is_empty() {
+        let message = format!("pipeline `{}` has no steps", manifest.name.value);
+        findings.push(
+            Finding::at(Code::NoSteps, manifest.steps.span, message, "")
+                .why("a run without steps would succeed without having done anything")
+                .help("add a step: `- { name: hello, shell: { command: [echo, hello] } }`"),
+        );
+    }
+    let mut first: HashMap<&str, Span> = HashMap::new();
+    for step in &manifest.steps.value {
+        let name = &step.name;
+        match first.get(name.as_str()) {
+            None => {
+                first.insert(name.as_str(), name.span);
+            }
+            Some(span) => findings.push(
+                Finding::at(Code::DuplicateStep, name.span, format!("two steps are named `{}`", name.value), "second")
+                    .and(*span, "first")
+                    .why(format!("`needs: [{}]` could mean either", name.value))
+                    .help("rename one of them"),
+            ),
+        }
+    }
+}
