@@ -16,6 +16,12 @@ MODULES = (
     "emr_clusters",
     "emr_steps",
     "emr_tasks",
+    "starts",
+    "cloudformation",
+    "targets",
+    "schedules",
+    "faults",
+    "mails",
 )
 
 

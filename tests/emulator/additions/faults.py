@@ -1,0 +1,119 @@
+"""Faults on purpose: lost events, denied calls, failing resources.
+
+In: `POST /_dpc/faults/…`, each with a `count` (1 unless said) of how often it strikes:
+`drop-status-events {"stateMachine", "statuses"?}`, `deny {"action": "states:StartExecution"}`,
+`fail-resource {"logicalId" | "type", "reason"}`; `POST /_dpc/faults/clear`; `GET /_dpc/faults` lists what is pending.
+Out: the fault, once each. It refuses to know which test asked.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from . import http, patching
+
+Fault = dict[str, Any]
+_PENDING: list[Fault] = []
+_LOCK = threading.Lock()
+_KEYS = {
+    "drop-status-events": ({"stateMachine"}, {"statuses"}),
+    "deny": ({"action"}, set[str]()),
+    "fail-resource": ({"reason"}, {"logicalId", "type"}),
+}
+
+
+def add(kind: str) -> http.Route:
+    """The route that plans a fault of this kind."""
+
+    def route(request: dict[str, Any]) -> list[Fault]:
+        required, optional = _KEYS[kind]
+        given = set(request) - {"count"}
+        if not required <= given or not given <= required | optional:
+            raise ValueError(f"{kind} takes {sorted(required)}, and may take {sorted(optional | {'count'})}")
+        with _LOCK:
+            _PENDING.append({"kind": kind, **request, "count": int(request.get("count", 1))})
+        return list(_PENDING)
+
+    return route
+
+
+def strikes(kind: str, matches: Callable[[Fault], bool]) -> Fault | None:
+    """The fault that hits now, used up by one."""
+    with _LOCK:
+        for fault in _PENDING:
+            if fault["kind"] == kind and matches(fault):
+                fault["count"] -= 1
+                if fault["count"] <= 0:
+                    _PENDING.remove(fault)
+                return fault
+    return None
+
+
+def _clear(_: dict[str, Any]) -> list[Fault]:
+    with _LOCK:
+        _PENDING.clear()
+    return []
+
+
+def _lossy(original: Any) -> Any:
+    def emit(execution: dict[str, Any]) -> None:
+        name = execution["stateMachineArn"].rsplit(":", 1)[-1]
+
+        def matches(fault: Fault) -> bool:
+            statuses = fault.get("statuses")
+            return fnmatch.fnmatchcase(name, fault["stateMachine"]) and (not statuses or execution["status"] in statuses)
+
+        if not strikes("drop-status-events", matches):
+            original(execution)
+
+    return emit
+
+
+def _denying(original: Any) -> Any:
+    from ministack import app
+    from ministack.core import iam_actions
+    from ministack.core.responses import get_account_id
+
+    async def dispatch(method: str, path: str, headers: Any, body: bytes, query: Any, request_id: str) -> Any:
+        if any(fault["kind"] == "deny" for fault in _PENDING):
+            params = app._routing_params(method, path, headers, body, query)
+            service = app.detect_service(method, path, headers, params)
+            action = iam_actions.extract_iam_action(service, method, path, headers, body, params) or ""
+            if strikes("deny", lambda fault: fnmatch.fnmatchcase(action.lower(), fault["action"].lower())):
+                who = f"arn:aws:iam::{get_account_id()}:user/emulated"
+                return iam_actions.access_denied_response(service, action, who, request_id, headers=headers)
+        return await original(method, path, headers, body, query, request_id)
+
+    return dispatch
+
+
+def _failing(original: Any) -> Any:
+    def provision(kind: str, logical: str, *rest: Any) -> Any:
+        def matches(fault: Fault) -> bool:
+            return fault.get("logicalId", logical) == logical and fault.get("type", kind) == kind
+
+        fault = strikes("fail-resource", matches)
+        if fault:
+            raise ValueError(fault["reason"])
+        return original(kind, logical, *rest)
+
+    return provision
+
+
+def install() -> None:
+    """Puts the faults in front of what they hit."""
+    from ministack import app
+    from ministack.services import stepfunctions as sfn
+    from ministack.services.cloudformation import stacks
+
+    patching.replace(sfn, "_emit_execution_status_event", _lossy)
+    patching.replace(app, "_dispatch_service_request", _denying)
+    patching.replace(stacks, "_provision_resource", _failing)
+    patching.require(app, "_routing_params", "detect_service")
+    for kind in _KEYS:
+        http.route("POST", f"faults/{kind}", add(kind))
+    http.route("POST", "faults/clear", _clear)
+    http.route("GET", "faults", lambda _: list(_PENDING))
