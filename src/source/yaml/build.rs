@@ -169,7 +169,8 @@ impl<'a> Builder<'a> {
                 let head = self.text.get(line..range.start).unwrap_or_default();
                 let head = head.find(" #").and_then(|comment| head.get(..comment)).unwrap_or(head);
                 let dash = line + head.rfind(['-', ',', '[']).unwrap_or(0);
-                ("this item".to_owned(), Span::new(self.file, dash, dash + 1), dash + 1)
+                let letter = self.text.get(dash..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
+                ("this item".to_owned(), Span::new(self.file, dash, dash + letter), dash + letter)
             }
             // A refused key, or an empty document: reported by others.
             _ => return self.span(range),
@@ -263,6 +264,7 @@ impl<'a> Builder<'a> {
             return false;
         }
         let mut copy = target.clone();
+        self.total = size - 1; // `push` counts the last one.
         copy.node.span = span;
         self.push(copy)
     }

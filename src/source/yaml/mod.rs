@@ -7,6 +7,8 @@
 mod build;
 mod merge;
 mod syntax;
+#[cfg(test)]
+mod tests;
 mod trap;
 
 use granit_parser::{Event, Parser};

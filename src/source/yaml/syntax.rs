@@ -25,7 +25,7 @@ pub(super) fn explain(text: &str, file: FileId, kind: &E, at: usize, bracket: Op
         | E::TabAtBlockScalarStart => place.tab(),
         E::UnclosedQuotedScalar | E::DocumentIndicatorInQuotedScalar => place.unclosed_quote(),
         E::UnclosedFlowCollection { .. } => place.unclosed_bracket(at),
-        E::MismatchedFlowCollectionEnd { open, close } => place.mismatched(*open, *close, bracket),
+        E::MismatchedFlowCollectionEnd { open, close } => place.mismatched(*open, *close),
         E::MisplacedFlowCollectionEnd => place.misplaced_bracket(),
         E::InvalidTrailingSingleQuotedScalar => place.after_quote('\''),
         E::InvalidTrailingDoubleQuotedScalar => place.after_quote('"'),
@@ -64,6 +64,11 @@ impl Place<'_> {
 
     fn span(&self, start: usize, end: usize) -> Span {
         Span::new(self.file, start, end)
+    }
+
+    /// The one character at `at`.
+    fn letter(&self, at: usize) -> Span {
+        self.span(at, at + self.from(at).chars().next().map_or(0, char::len_utf8))
     }
 
     fn from(&self, at: usize) -> &str {
@@ -153,25 +158,15 @@ impl Place<'_> {
 
     fn unclosed_quote(&self) -> Finding {
         let quote = self.from(self.at).chars().next().unwrap_or('"');
-        self.finding(
-            Code::Unclosed,
-            self.span(self.at, self.at + 1),
-            &format!("this `{quote}` is never closed"),
-            "opened here",
-        )
-        .help(format!("put a `{quote}` at the end of the value"))
+        self.finding(Code::Unclosed, self.letter(self.at), &format!("this `{quote}` is never closed"), "opened here")
+            .help(format!("put a `{quote}` at the end of the value"))
     }
 
     fn unclosed_bracket(&self, open: usize) -> Finding {
         let bracket = self.from(open).chars().next().unwrap_or('[');
         let close = if bracket == '{' { '}' } else { ']' };
         let finding = self
-            .finding(
-                Code::Unclosed,
-                self.span(open, open + 1),
-                &format!("this `{bracket}` is never closed"),
-                "opened here",
-            )
+            .finding(Code::Unclosed, self.letter(open), &format!("this `{bracket}` is never closed"), "opened here")
             .help(format!("put a `{close}` after the last item"));
         if self.line_of(open) < self.line_of(self.at) && self.at < self.text.trim_end().len() {
             return finding.and(self.character(), "what follows is read as part of it, up to here");
@@ -179,18 +174,9 @@ impl Place<'_> {
         finding
     }
 
-    fn mismatched(&self, open: char, close: char, bracket: Option<usize>) -> Finding {
-        let finding = self.finding(
-            Code::Unclosed,
-            self.character(),
-            &format!("`{open}` is closed by `{close}`"),
-            "the wrong bracket",
-        );
-        let finding = finding.help("close each `[` with `]` and each `{` with `}`, the last opened first");
-        match bracket {
-            Some(open) => finding.and(self.span(open, open + 1), "opened here"),
-            None => finding,
-        }
+    fn mismatched(&self, open: char, close: char) -> Finding {
+        self.finding(Code::Unclosed, self.character(), &format!("`{open}` is closed by `{close}`"), "opened here")
+            .help("close each `[` with `]` and each `{` with `}`, the last opened first")
     }
 
     fn misplaced_bracket(&self) -> Finding {
@@ -208,11 +194,11 @@ impl Place<'_> {
             return self
                 .finding(
                     Code::Unclosed,
-                    self.span(open, open + 1),
+                    self.letter(open),
                     &format!("this `{quote}` is not closed on its line"),
                     "opened here",
                 )
-                .and(self.span(close, close + 1), "the next quote closes it, and text follows")
+                .and(self.letter(close), "the next quote closes it, and text follows")
                 .help(format!("put a `{quote}` at the end of the value"));
         }
         let finding = self.finding(
