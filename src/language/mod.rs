@@ -7,5 +7,6 @@ pub mod later;
 pub mod manifest;
 pub mod project;
 pub mod rules;
+pub mod schemas;
 pub mod values;
 pub mod vars;

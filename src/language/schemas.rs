@@ -1,0 +1,52 @@
+//! The published JSON Schemas, for editors: the same types that files are read into, as text.
+//!
+//! In comes nothing; out come the texts that `dpc schema` prints and that lie in `schemas/`. It refuses to know where
+//! they are written.
+
+use schemars::Schema;
+use serde_json::json;
+
+use crate::language::decode::schema_of;
+use crate::language::manifest::{Manifest, ProjectFile};
+
+/// A published schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Published {
+    /// Of `dpc.yaml`.
+    Project,
+    /// Of `pipeline.yaml`.
+    Pipeline,
+}
+
+impl Published {
+    /// All of them.
+    pub const ALL: [Published; 2] = [Published::Project, Published::Pipeline];
+
+    /// The name of its file in `schemas/`.
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Published::Project => "project.schema.json",
+            Published::Pipeline => "pipeline.schema.json",
+        }
+    }
+
+    /// The schema.
+    pub fn schema(self) -> Schema {
+        match self {
+            Published::Project => schema_of::<ProjectFile>(),
+            Published::Pipeline => schema_of::<Manifest>(),
+        }
+    }
+
+    /// As printed: two spaces, and a newline at the end.
+    pub fn text(self) -> String {
+        let mut schema = self.schema();
+        let title = match self {
+            Published::Project => "dpc.yaml",
+            Published::Pipeline => "pipeline.yaml",
+        };
+        schema.insert("title".to_owned(), json!(title));
+        let text = serde_json::to_string_pretty(schema.as_value()).expect("a schema is JSON already");
+        text + "\n"
+    }
+}
