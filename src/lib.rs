@@ -5,6 +5,7 @@
 pub mod alerts;
 pub mod cli;
 pub mod cloud;
+pub mod compile;
 pub mod compute;
 pub mod control;
 pub mod documents;

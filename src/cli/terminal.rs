@@ -76,7 +76,9 @@ impl Terminal {
                 let text = render::text(files, findings, render::TextStyle { colour: self.colour, width: self.width });
                 let _gone = std::io::stderr().lock().write_all(text.as_bytes());
             }
-            Format::Json | Format::Sarif | Format::Github => {}
+            Format::Json => self.data(&render::json(files, findings)),
+            Format::Sarif => self.data(&render::sarif(files, findings)),
+            Format::Github => self.data(&render::github(files, findings)),
         }
     }
 

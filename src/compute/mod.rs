@@ -1,11 +1,17 @@
 //! Compute profiles: one file a kind, the whole of its compile time in it.
+//!
+//! In come profiles as users wrote them; out come findings about their values, the states that provide and release
+//! them, and the permissions for it. This floor refuses to know steps.
 
 pub mod emr;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
-use crate::source::Spanned;
+use crate::documents::integration::Integration;
+use crate::documents::states::Task;
+use crate::source::{Findings, Spanned};
 
 /// A compute profile. Exactly one kind.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -14,3 +20,46 @@ pub struct Compute {
     /// A transient EMR cluster on EC2.
     pub emr: Option<Spanned<emr::Emr>>,
 }
+
+/// What a kind of compute must provide; the compiler asks for nothing else.
+pub trait Kind {
+    /// Reports values that AWS would refuse.
+    fn check(&self, findings: &mut Findings);
+
+    /// The applications that it installs.
+    fn applications(&self) -> Vec<&str>;
+
+    /// Variables to set before anything is provided.
+    fn variables(&self, profile: &str) -> Map<String, Value>;
+
+    /// The task that provides it. Its catcher and its next state are the caller's.
+    fn provide(&self, request: &Request<'_>) -> Task;
+
+    /// The task that releases it; goes to `next` whatever happens.
+    fn release(&self, profile: &str, next: &str) -> Task;
+}
+
+/// What a profile is provided for.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The profile's name.
+    pub profile: &'a str,
+    /// The pipeline's name.
+    pub pipeline: &'a str,
+    /// The space of the pipeline.
+    pub space: &'a str,
+    /// The user's tags.
+    pub tags: &'a [(String, String)],
+    /// The largest number of its steps that can run at once.
+    pub width: usize,
+}
+
+impl Compute {
+    /// The kind that was chosen.
+    pub fn kind(&self) -> Option<&dyn Kind> {
+        self.emr.as_ref().map(|emr| &emr.value as &dyn Kind)
+    }
+}
+
+/// Every integration that some kind of compute uses, for itself or for the steps on it.
+pub const INTEGRATIONS: &[&[Integration]] = &[emr::INTEGRATIONS];

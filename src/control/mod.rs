@@ -3,10 +3,12 @@
 //! In come values that others have read (an envelope, a clock reading, a list of needs); out come decisions (a run id, a
 //! structured graph, rendered arguments). This floor refuses to know AWS clients, files and the clock.
 
+pub mod archive;
 pub mod cron;
 pub mod dag;
 pub mod duration;
 pub mod names;
+pub mod partition;
 pub mod plan;
 pub mod problem;
 pub mod run;

@@ -16,10 +16,21 @@ pub const KEY_ALIAS: &str = "alias/dpc";
 pub const KEY_PARAMETER: &str = "/dpc/key-arn";
 /// The parameter that holds the version of the account stack.
 pub const VERSION_PARAMETER: &str = "/dpc/version";
+/// The EMR service role of an account, as CloudFormation text.
+pub const EMR_SERVICE_ROLE: &str = "dpc-emr-${AWS::Region}";
+/// The role of all schedules of an account, as CloudFormation text.
+pub const SCHEDULER_ROLE: &str = "dpc-scheduler-${AWS::Region}";
+/// The bucket for artifacts and logs, as CloudFormation text; [`bucket`] names it for callers who know the account.
+pub const BUCKET: &str = "dpc-${AWS::AccountId}-${AWS::Region}";
 /// The tag that every dpc resource and every cluster carries, with the pipeline's name as value.
 pub const PIPELINE_TAG: &str = "dpc-pipeline";
 /// The tag with the space.
 pub const SPACE_TAG: &str = "dpc-space";
+
+/// The tag with the owner.
+pub const OWNER_TAG: &str = "dpc-owner";
+/// The tag of a cluster with the run that it works for.
+pub const RUN_TAG: &str = "dpc-run";
 
 /// Stack, state machine and topic of a pipeline: `dpc-listings`.
 pub fn pipeline_resource(pipeline: &str) -> String {

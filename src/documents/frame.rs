@@ -22,6 +22,35 @@ pub const FAILED: &str = "Failed";
 /// Substituted in the definition: `aws`, `aws-cn`, `aws-us-gov`.
 pub const PARTITION: &str = "Partition";
 
+/// Substituted in the definition: name of the account's EMR service role.
+pub const SERVICE_ROLE: &str = "EmrServiceRole";
+/// Substituted in the definition: name of the pipeline's instance profile.
+pub const INSTANCE_PROFILE: &str = "EmrInstanceProfile";
+/// Substituted in the definition: where clusters write their logs.
+pub const LOG_URI: &str = "ClusterLogs";
+/// Substituted in the definition: the JAR that runs a script as an EMR step.
+pub const SCRIPT_RUNNER: &str = "ScriptRunner";
+
+/// Logical id of the state machine.
+pub const STATE_MACHINE: &str = "StateMachine";
+/// Logical id of the state machine's role.
+pub const STATE_MACHINE_ROLE: &str = "StateMachineRole";
+/// Logical id of the role of the pipeline's own compute.
+pub const COMPUTE_ROLE: &str = "ComputeRole";
+/// Logical id of the instance profile around that role.
+pub const COMPUTE_PROFILE: &str = "ComputeProfile";
+/// Logical id of the log group.
+pub const LOG_GROUP: &str = "LogGroup";
+/// Logical id of the topic.
+pub const TOPIC: &str = "Topic";
+/// Logical id of the registration.
+pub const REGISTRATION: &str = "Registration";
+
+/// `${name}` in a definition: replaced through `DefinitionSubstitutions`.
+pub fn substitution(name: &str) -> String {
+    format!("${{{name}}}")
+}
+
 /// ARN of an optimised integration: `elasticmapreduce:addStep.sync`.
 pub fn integration(name: &str) -> String {
     format!("arn:${{{PARTITION}}}:states:::{name}")
@@ -47,10 +76,11 @@ pub fn skipped(step: &str) -> String {
     format!("{step}: skipped")
 }
 
-/// The variable that holds something of a profile: `cluster` and `id` give `cluster_id`. Profile names have no
+/// The variable that holds something of a profile: `main` and `cluster` give `main_cluster`. Profile names have no
 /// underscore, so two profiles never share one.
 pub fn variable(profile: &str, what: &str) -> String {
-    format!("{}_{what}", profile.replace('-', "_"))
+    let first_is_digit = profile.starts_with(|first: char| first.is_ascii_digit());
+    format!("{}{}_{what}", if first_is_digit { "_" } else { "" }, profile.replace('-', "_"))
 }
 
 /// A step's rendered arguments: `$input.steps.aggregate.args`.

@@ -4,6 +4,7 @@
 //! what a pipeline is.
 
 pub mod frame;
+pub mod integration;
 pub mod policy;
 pub mod states;
 pub mod template;

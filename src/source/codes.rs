@@ -98,10 +98,12 @@ codes! {
     BadParameterType = "304" "parameter type or default is not valid";
     ParameterNeedsDefault = "305" "parameter of a scheduled pipeline has no default";
     UnusedParameter = "306" "parameter is not used";
-    UnusedCompute = "307" "compute profile is not used";
     BadLocation = "308" "not an S3 location";
     BadSecretName = "309" "not the name of a secret";
     PlainSecret = "310" "looks like a secret";
+    RepeatedSchedule = "340" "schedule is written twice";
+    BadAlertEvent = "341" "alert on something that is never announced";
+    BadEmail = "342" "not an e-mail address";
 
     // 4xx: steps and templates.
     DuplicateStep = "401" "two steps of one name";
@@ -116,8 +118,27 @@ codes! {
     NotExecutable = "410" "program is not executable";
     BadTemplate = "411" "not a template";
     TemplateElsewhere = "412" "template where none is rendered";
+    BadDuration = "440" "not a duration";
+    DurationOutOfRange = "441" "duration is too short or too long";
+    BadRetry = "442" "retry is out of bounds";
+    BadEntrypoint = "443" "entrypoint is neither Python nor a JAR";
+    ClassOfPython = "444" "main class of a Python file";
+    BadSparkProperty = "445" "not a Spark property";
+    EmptyCommand = "446" "command is empty";
+    BadVariableName = "447" "not a name for an environment variable";
+    StepTooLong = "448" "arguments of a step are too long";
+    BadRelease = "450" "not an EMR release";
+    OldRelease = "451" "EMR release is too old";
+    BadInstanceType = "452" "not an EC2 instance type";
+    BadNodeCount = "453" "number of nodes is wrong";
+    UnknownApplication = "454" "EMR application is unknown";
+    RepeatedApplication = "455" "EMR application is listed twice";
+    MissingApplication = "456" "step needs an application that its cluster lacks";
+    UnusedProfile = "457" "compute profile is not used";
 
     // 5xx: what was compiled.
+    TooLarge = "501" "compiled pipeline is too large for AWS";
+    NearLimit = "502" "compiled pipeline is almost too large for AWS";
 
     // 6xx: AWS and deployment.
     NoCredentials = "601" "no AWS credentials";

@@ -1,12 +1,19 @@
 //! Step kinds: one file a kind, the whole of its compile time in it.
+//!
+//! In come steps as users wrote them; out come findings about their values, the task that each becomes, and the
+//! arguments that are rendered when a run starts. This floor refuses to know the graph of steps and the template.
 
+pub mod runner;
 pub mod shell;
 pub mod spark;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::source::Spanned;
+use crate::compute::emr::not_a_duration;
+use crate::control::duration::Duration;
+use crate::documents::states::{Retrier, Task};
+use crate::source::{Code, Finding, Findings, Span, Spanned};
 
 /// One unit of work. Exactly one of the step kinds.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -45,4 +52,154 @@ pub struct Retry {
     pub max_delay: Option<Spanned<String>>,
     /// Whether waits are spread at random. Default true.
     pub jitter: Option<Spanned<bool>>,
+}
+
+/// What a kind of step must provide; the compiler asks for nothing else.
+pub trait Kind {
+    /// Reports values that AWS or the program would refuse.
+    fn check(&self, findings: &mut Findings);
+
+    /// Applications that the step's compute profile must install.
+    fn applications(&self) -> &'static [&'static str];
+
+    /// The task that runs it on a compute profile. Retry, time-out, catcher, output and next state are the caller's.
+    fn task(&self, step: &str, profile: &str) -> Task;
+
+    /// Its arguments, rendered when a run starts.
+    fn arguments(&self, context: &Context<'_>) -> Vec<Argument>;
+}
+
+/// What arguments are made for.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The pipeline's name.
+    pub pipeline: &'a str,
+    /// The step's name.
+    pub step: &'a str,
+    /// SHA-256 of the pipeline's archive.
+    pub archive: &'a str,
+}
+
+/// One argument.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Argument {
+    /// dpc's own text: `${AWS::Region}` in it is CloudFormation's.
+    Own(String),
+    /// A user's: only `{{ }}` means anything in it.
+    Users(String),
+}
+
+impl Argument {
+    /// The text, whoever's it is.
+    pub fn text(&self) -> &str {
+        match self {
+            Argument::Own(text) | Argument::Users(text) => text,
+        }
+    }
+}
+
+/// Step Functions retries for at most a year, the longest that an execution lives:
+/// <https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html>.
+const LONGEST: Duration = Duration(365 * 86_400);
+
+impl Step {
+    /// The kind that was chosen. A new kind is a field above and a line here.
+    pub fn kind(&self) -> Option<&dyn Kind> {
+        let spark = self.spark.as_ref().map(|spark| &spark.value as &dyn Kind);
+        let shell = self.shell.as_ref().map(|shell| &shell.value as &dyn Kind);
+        spark.or(shell)
+    }
+
+    /// Reports values that AWS or the program would refuse.
+    pub fn check(&self, findings: &mut Findings) {
+        if let Some(timeout) = &self.timeout {
+            duration(timeout, "timeout", Duration::MINUTE, findings);
+        }
+        if let Some(retry) = &self.retry {
+            retry.check(findings);
+        }
+        if let Some(kind) = self.kind() {
+            kind.check(findings);
+        }
+    }
+
+    /// How long one attempt may take, in seconds.
+    pub fn timeout_seconds(&self) -> Option<u64> {
+        self.timeout.as_ref().and_then(|timeout| Duration::parse(timeout)).map(Duration::seconds)
+    }
+}
+
+impl Retry {
+    fn check(&self, findings: &mut Findings) {
+        if !(1..=99).contains(&self.attempts.value) {
+            findings.push(
+                Finding::at(Code::BadRetry, self.attempts.span, "`attempts` must lie between 1 and 99", "").help(
+                    "leave `retry` out for a step that is tried once; `attempts` counts the tries after the first",
+                ),
+            );
+        }
+        if let Some(backoff) = self.backoff.as_ref().filter(|backoff| !(1.0..=10.0).contains(&backoff.value)) {
+            findings.push(
+                Finding::at(Code::BadRetry, backoff.span, "`backoff` must lie between 1 and 10", "")
+                    .why("each wait is this many times the one before; 1 keeps them equal"),
+            );
+        }
+        let first = self.interval.as_ref().map(|interval| duration(interval, "interval", Duration(1), findings));
+        let longest = self.max_delay.as_ref().map(|delay| (delay, duration(delay, "maxDelay", Duration(1), findings)));
+        // https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html: MaxDelaySeconds must be
+        // greater than IntervalSeconds.
+        let first = first.unwrap_or(Some(Duration::MINUTE));
+        if let (Some(first), Some((written, Some(longest)))) = (first, longest)
+            && longest <= first
+        {
+            let message = format!("`maxDelay` must be longer than the first wait, which is {first}");
+            findings.push(Finding::at(Code::BadRetry, written.span, message, ""));
+        }
+    }
+
+    /// As Step Functions takes it.
+    pub fn retrier(&self) -> Retrier {
+        let seconds = |written: &Spanned<String>| Duration::parse(written).map(Duration::seconds);
+        Retrier {
+            error_equals: vec!["States.ALL".to_owned()],
+            interval_seconds: self.interval.as_ref().and_then(seconds).unwrap_or(60),
+            max_attempts: self.attempts.value,
+            backoff_rate: self.backoff.as_ref().map_or(2.0, |backoff| backoff.value),
+            max_delay_seconds: self.max_delay.as_ref().and_then(seconds),
+            jitter_strategy: if self.jitter.as_ref().is_none_or(|jitter| jitter.value) { "FULL" } else { "NONE" },
+        }
+    }
+}
+
+fn duration(written: &Spanned<String>, key: &str, least: Duration, findings: &mut Findings) -> Option<Duration> {
+    let Some(duration) = Duration::parse(written) else {
+        findings.push(not_a_duration(written));
+        return None;
+    };
+    if duration < least || duration > LONGEST {
+        let message = format!("`{key}` must lie between {least} and {LONGEST}");
+        findings.push(Finding::at(Code::DurationOutOfRange, written.span, message, ""));
+        return None;
+    }
+    Some(duration)
+}
+
+/// The longest that all strings of a step may be together:
+/// <https://docs.aws.amazon.com/emr/latest/APIReference/API_HadoopJarStepConfig.html>.
+pub const ARGUMENTS_LIMIT: usize = 10_240;
+
+/// Reports arguments that EMR would refuse for their length; `span` is the step's.
+pub fn check_length(arguments: &[Argument], step: &str, span: Span, findings: &mut Findings) {
+    let length: usize = arguments.iter().map(|argument| argument.text().chars().count()).sum();
+    if length > ARGUMENTS_LIMIT {
+        findings.push(
+            Finding::at(
+                Code::StepTooLong,
+                span,
+                format!("arguments of step `{step}` have {length} characters"),
+                format!("EMR takes {ARGUMENTS_LIMIT}"),
+            )
+            .help("put long values into a file of the pipeline's folder and pass its name"),
+        );
+    }
 }

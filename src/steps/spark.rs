@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::source::{Spanned, SpannedMap};
+use super::{Argument, Context, Kind, runner};
+use crate::compute::emr;
+use crate::documents::states::Task;
+use crate::source::{Code, Finding, Findings, Spanned, SpannedMap};
 
 /// Runs a Python file or a JAR with spark-submit.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -19,4 +22,71 @@ pub struct Spark {
     /// Spark properties, such as `spark.executor.memory: 4g`.
     #[serde(default)]
     pub conf: SpannedMap<Spanned<String>>,
+}
+
+impl Kind for Spark {
+    fn check(&self, findings: &mut Findings) {
+        let file = self.entrypoint.value.as_str();
+        if !file.ends_with(".py") && !file.ends_with(".jar") {
+            findings.push(
+                Finding::at(
+                    Code::BadEntrypoint,
+                    self.entrypoint.span,
+                    format!("`{file}` is neither a Python file nor a JAR"),
+                    "must end in .py or .jar",
+                )
+                .why("spark-submit tells them apart by the end of the name")
+                .help("a command of another kind runs as `shell: { command: […] }`"),
+            );
+        }
+        if let Some(class) = self.class.as_ref().filter(|_| file.ends_with(".py")) {
+            findings.push(
+                Finding::at(
+                    Code::ClassOfPython,
+                    class.span,
+                    "`class` belongs to a JAR",
+                    "a Python file has no main class",
+                )
+                .and(self.entrypoint.span, "the entrypoint")
+                .help("remove `class`"),
+            );
+        }
+        for (key, _) in self.conf.iter() {
+            let well_formed =
+                key.starts_with("spark.") && key.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'=');
+            if !well_formed {
+                findings.push(
+                    Finding::at(
+                        Code::BadSparkProperty,
+                        key.span,
+                        format!("`{}` is not a Spark property", key.value),
+                        "",
+                    )
+                    .why("spark-submit ignores properties that do not start with `spark.`")
+                    .help("Hadoop's are written with a prefix: `spark.hadoop.fs.s3a.endpoint`"),
+                );
+            }
+        }
+    }
+
+    fn applications(&self) -> &'static [&'static str] {
+        &["Spark"]
+    }
+
+    fn task(&self, step: &str, profile: &str) -> Task {
+        emr::run_script(step, profile)
+    }
+
+    fn arguments(&self, context: &Context<'_>) -> Vec<Argument> {
+        let mut command = vec!["spark-submit".to_owned(), "--name".to_owned(), context.step.to_owned()];
+        if let Some(class) = &self.class {
+            command.extend(["--class".to_owned(), class.value.clone()]);
+        }
+        for (key, value) in self.conf.iter() {
+            command.extend(["--conf".to_owned(), format!("{}={}", key.value, value.value)]);
+        }
+        command.push(self.entrypoint.value.clone());
+        command.extend(self.args.iter().map(|argument| argument.value.clone()));
+        runner::arguments(context, &[], command)
+    }
 }

@@ -2,7 +2,13 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::{Value, json};
 
+use crate::control::names;
+use crate::control::plan::SchedulePlan;
+use crate::control::run::{ENVELOPE_VERSION, Envelope, Source};
+use crate::documents::frame;
+use crate::documents::template::{Resource, short_hash, sub};
 use crate::source::Spanned;
 
 /// When the pipeline runs. Exactly one of `cron` and `rate`.
@@ -15,4 +21,78 @@ pub struct Schedule {
     pub rate: Option<Spanned<String>>,
     /// IANA zone of the cron expression. Default: the partition's zone, else UTC.
     pub timezone: Option<Spanned<String>>,
+}
+
+impl Schedule {
+    /// As the plan and EventBridge Scheduler take it; `None` when it is no schedule, which others report.
+    pub fn plan(&self, default_zone: &str) -> Option<SchedulePlan> {
+        let expression = match (&self.cron, &self.rate) {
+            (Some(cron), None) => format!("cron({})", cron.value),
+            (None, Some(rate)) => format!("rate({})", rate.value),
+            (None, None) | (Some(_), Some(_)) => return None,
+        };
+        let timezone = self.timezone.as_ref().map_or(default_zone, |zone| zone.value.as_str()).to_owned();
+        Some(SchedulePlan { expression, timezone })
+    }
+}
+
+/// What EventBridge Scheduler puts in place of this is the time that a delivery was due, in RFC 3339, the same for every
+/// attempt: <https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html>.
+const SCHEDULED_TIME: &str = "<aws.scheduler.scheduled-time>";
+
+/// The schedule of an account function's call. Its name depends on what it says and not on where it stands, so that
+/// reordering a list, or adding to it, touches no other schedule.
+pub fn resource(schedule: &SchedulePlan, pipeline: &str, space: &str) -> (String, Resource) {
+    let hash = short_hash(&format!("{} {}", schedule.expression, schedule.timezone));
+    let envelope = Envelope {
+        version: ENVELOPE_VERSION,
+        space: space.to_owned(),
+        pipeline: pipeline.to_owned(),
+        source: Source::Schedule,
+        key: SCHEDULED_TIME.to_owned(),
+        scheduled_time: Some(SCHEDULED_TIME.to_owned()),
+        partition: None,
+        event_time: None,
+        cause: None,
+        params: serde_json::Map::new(),
+    };
+    let input = serde_json::to_string(&envelope).expect("an envelope is printable");
+    let properties = json!({
+        "Name": format!("{}-{hash}", names::pipeline_resource(pipeline)),
+        "Description": format!("Starts {pipeline} through the account function"),
+        "ScheduleExpression": schedule.expression,
+        "ScheduleExpressionTimezone": schedule.timezone,
+        "FlexibleTimeWindow": { "Mode": "OFF" },
+        "KmsKeyArn": key_arn(),
+        "State": "ENABLED",
+        "Target": {
+            "Arn": account_function(),
+            "RoleArn": sub(format!("arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:role/{}", names::SCHEDULER_ROLE)),
+            "Input": input,
+            "RetryPolicy": { "MaximumEventAgeInSeconds": 86_400, "MaximumRetryAttempts": 185 },
+            "DeadLetterConfig": {
+                "Arn": sub(format!(
+                    "arn:${{AWS::Partition}}:sqs:${{AWS::Region}}:${{AWS::AccountId}}:{}",
+                    names::DEAD_LETTERS
+                )),
+            },
+        },
+    });
+    let purpose = format!("The schedule {} in {}", schedule.expression, schedule.timezone);
+    // A schedule that fires before the account function knows the pipeline would be refused.
+    let resource = Resource::new("AWS::Scheduler::Schedule", purpose, properties).after(frame::REGISTRATION);
+    (format!("Schedule{hash}"), resource)
+}
+
+/// ARN of the account's key, where an alias will not do.
+pub fn key_arn() -> Value {
+    json!(format!("{{{{resolve:ssm:{}}}}}", names::KEY_PARAMETER))
+}
+
+/// ARN of the account function.
+pub fn account_function() -> Value {
+    sub(format!(
+        "arn:${{AWS::Partition}}:lambda:${{AWS::Region}}:${{AWS::AccountId}}:function:{}",
+        names::ACCOUNT_FUNCTION
+    ))
 }

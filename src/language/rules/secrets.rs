@@ -31,8 +31,8 @@ pub fn check(subject: Subject<'_>, findings: &mut Findings) {
         for (key, text) in variables.chain(properties) {
             named_like_a_secret(key, text, findings);
         }
-        let arguments = step.shell.iter().flat_map(|shell| &shell.command);
-        for argument in arguments.chain(step.spark.iter().flat_map(|spark| &spark.args)) {
+        let arguments = step.shell.iter().flat_map(|shell| shell.command.iter());
+        for argument in arguments.chain(step.spark.iter().flat_map(|spark| spark.args.iter())) {
             if let Some(what) = looks_like_a_secret(argument) {
                 findings.push(plain(argument.span, &format!("an argument looks like {what}")));
             }

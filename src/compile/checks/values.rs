@@ -1,0 +1,92 @@
+//! Runs the value checks of every kind over a manifest, and those that need two of them.
+
+use std::collections::BTreeMap;
+
+use crate::alerts;
+use crate::compile::{profile_of, schedules};
+use crate::language::manifest::Manifest;
+use crate::source::{Code, Finding, Findings};
+
+/// Reports everything that AWS or a program would refuse, however well the manifest is formed.
+pub fn check(manifest: &Manifest, findings: &mut Findings) {
+    for (_, compute) in manifest.compute.iter() {
+        if let Some(kind) = compute.value.kind() {
+            kind.check(findings);
+        }
+    }
+    for step in &manifest.steps.value {
+        step.value.check(findings);
+    }
+    for alert in &manifest.alerts {
+        alerts::check(&alert.value, alert.span, findings);
+    }
+    check_applications(manifest, findings);
+    check_unused_profiles(manifest, findings);
+    check_repeated_schedules(manifest, findings);
+}
+
+fn check_applications(manifest: &Manifest, findings: &mut Findings) {
+    for step in &manifest.steps.value {
+        let Some(kind) = step.value.kind() else { continue };
+        let Some((name, compute)) = profile_of(&step.value, manifest)
+            .and_then(|used| manifest.compute.iter().find(|(name, _)| name.value == used))
+        else {
+            continue;
+        };
+        let Some(profile) = compute.value.kind() else { continue };
+        let installed = profile.applications();
+        for wanted in kind.applications() {
+            if !installed.iter().any(|application| application.eq_ignore_ascii_case(wanted)) {
+                findings.push(
+                    Finding::at(
+                        Code::MissingApplication,
+                        step.value.name.span,
+                        format!(
+                            "step `{}` needs {wanted}, which profile `{}` does not install",
+                            step.value.name.value, name.value
+                        ),
+                        "",
+                    )
+                    .and(name.span, "this profile")
+                    .help(format!("add `{wanted}` to its `applications`")),
+                );
+            }
+        }
+    }
+}
+
+fn check_unused_profiles(manifest: &Manifest, findings: &mut Findings) {
+    let used: Vec<Option<&str>> = manifest.steps.value.iter().map(|step| profile_of(&step.value, manifest)).collect();
+    if used.iter().any(Option::is_none) {
+        return;
+    }
+    for (name, _) in manifest.compute.iter() {
+        if !used.contains(&Some(name.value.as_str())) {
+            findings.push(
+                Finding::at(Code::UnusedProfile, name.span, format!("no step uses the profile `{}`", name.value), "")
+                    .warning()
+                    .why("no cluster is created for it")
+                    .help("remove it, or name it in a step's `compute`"),
+            );
+        }
+    }
+}
+
+fn check_repeated_schedules(manifest: &Manifest, findings: &mut Findings) {
+    let kept = schedules(manifest);
+    let mut seen = BTreeMap::new();
+    let zone = crate::compile::partition(manifest).timezone;
+    for schedule in manifest.triggers.iter().flat_map(|triggers| &triggers.schedule.0) {
+        let Some(written) = schedule.cron.as_ref().or(schedule.rate.as_ref()) else { continue };
+        let Some(plan) = schedule.plan(&zone) else { continue };
+        let Some(first) = kept.iter().position(|(other, _)| *other == plan) else { continue };
+        if let Some(before) = seen.insert(first, written.span) {
+            findings.push(
+                Finding::at(Code::RepeatedSchedule, written.span, "this schedule is written twice", "")
+                    .and(before, "first written here")
+                    .why("two schedules that fire at the same time start one run")
+                    .help("remove one of them"),
+            );
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! From a checked manifest to what is deployed: a template, a plan, an archive.
+//!
+//! In come a pipeline and the space that it is compiled for; out come documents that AWS will take, or findings that
+//! say why not. This floor refuses to know files, accounts and the network: its bytes are the same in every account.
+
+pub mod checks;
+mod machine;
+mod permissions;
+mod stack;
+
+use std::collections::BTreeMap;
+
+use crate::control::archive::{self, Archive};
+use crate::control::dag::{self, Flow};
+use crate::control::names;
+use crate::control::plan::{ParamPlan, PartitionPlan, Plan, SchedulePlan};
+use crate::control::run::Status;
+use crate::documents::states::Machine;
+use crate::documents::template::Template;
+use crate::language::manifest::Manifest;
+use crate::language::project::Pipeline;
+use crate::source::{Findings, Span, Spanned};
+use crate::steps::{self, Argument, Step};
+use crate::triggers::schedule;
+use crate::{alerts, compute};
+
+/// What a pipeline is compiled for. The account and the region are not part of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Context {
+    /// The namespace of pipeline names.
+    pub space: String,
+    /// The environment's name.
+    pub environment: String,
+}
+
+/// What a pipeline becomes.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The stack.
+    pub template: Template,
+    /// What the account function must know, as the template's registration carries it. `${AWS::…}` in the first and
+    /// third argument of a step, and in the ARNs, is CloudFormation's.
+    pub plan: Plan,
+    /// The pipeline's folder.
+    pub artifact: Archive,
+    /// Tags of the stack.
+    pub tags: BTreeMap<String, String>,
+    /// The place in the manifest that made each resource, by logical id.
+    pub origins: BTreeMap<String, Span>,
+    /// The state machine.
+    pub machine: Machine,
+    /// How large it is, against AWS's limits.
+    pub sizes: Vec<checks::Size>,
+}
+
+/// A pipeline whose names and references are known to be good.
+struct Model<'a> {
+    manifest: &'a Manifest,
+    context: &'a Context,
+    name: &'a str,
+    flow: Flow,
+    /// Steps in the order written, with their profiles.
+    steps: Vec<(&'a Step, Span, &'a str)>,
+    /// Profiles that some step uses, in the order written.
+    profiles: Vec<(&'a Spanned<String>, &'a dyn compute::Kind)>,
+    arguments: Vec<(&'a str, Vec<Argument>)>,
+    schedules: Vec<(SchedulePlan, Span)>,
+    announced: Vec<Status>,
+}
+
+/// Compiles a pipeline. `None` when something is wrong with it; what, is in `findings`, unless an earlier stage has said
+/// it already.
+pub fn compile(pipeline: &Pipeline, context: &Context, findings: &mut Findings) -> Option<Compiled> {
+    let mut own = Findings::new();
+    checks::values::check(&pipeline.manifest, &mut own);
+    let artifact = pack(pipeline);
+    let compiled = Model::of(&pipeline.manifest, context, &artifact, &mut own)
+        .filter(|_| !own.has_errors())
+        .map(|model| model.compile(artifact));
+    if let Some(compiled) = &compiled {
+        checks::sizes::check(&compiled.sizes, pipeline.manifest.name.span, &mut own);
+    }
+    let broken = own.has_errors();
+    findings.extend(own);
+    compiled.filter(|_| !broken)
+}
+
+impl<'a> Model<'a> {
+    /// `None` when steps, needs or profiles do not fit together, which the language's rules report.
+    fn of(manifest: &'a Manifest, context: &'a Context, artifact: &Archive, findings: &mut Findings) -> Option<Self> {
+        let name = manifest.name.value.as_str();
+        let mut steps = Vec::new();
+        for step in &manifest.steps.value {
+            steps.push((&step.value, step.span, profile_of(&step.value, manifest)?));
+        }
+        let graph: Vec<(String, Vec<String>)> = steps
+            .iter()
+            .map(|(step, _, _)| (step.name.value.clone(), step.needs.iter().map(|need| need.value.clone()).collect()))
+            .collect();
+        let known = |need: &String| graph.iter().any(|(name, _)| name == need);
+        let unique =
+            graph.iter().enumerate().all(|(at, (name, _))| graph.iter().take(at).all(|(other, _)| other != name));
+        if graph.is_empty() || !unique || !graph.iter().all(|(_, needs)| needs.iter().all(known)) {
+            return None;
+        }
+        let flow = dag::structure(&graph).ok()?;
+        let mut profiles = Vec::new();
+        for (profile, compute) in manifest.compute.iter() {
+            if steps.iter().any(|(_, _, used)| *used == profile.value) {
+                profiles.push((profile, compute.value.kind()?));
+            }
+        }
+        let mut arguments = Vec::new();
+        for (step, span, _) in &steps {
+            let of = steps::Context { pipeline: name, step: &step.name.value, archive: &artifact.sha256 };
+            let list = step.kind()?.arguments(&of);
+            steps::check_length(&list, &step.name.value, *span, findings);
+            arguments.push((step.name.value.as_str(), list));
+        }
+        let announced = alerts::statuses(manifest.alerts.iter().map(|alert| &alert.value));
+        let schedules = schedules(manifest);
+        Some(Self { manifest, context, name, flow, steps, profiles, arguments, schedules, announced })
+    }
+
+    fn compile(&self, artifact: Archive) -> Compiled {
+        let machine = machine::build(self);
+        let integrations = checks::machine::verified(&machine);
+        let plan = self.plan();
+        let (template, origins) = stack::build(self, &machine, &integrations, &plan);
+        let sizes = checks::sizes::measure(&template, &machine, &plan);
+        let pipeline = self.name.to_owned();
+        Compiled { pipeline, template, plan, artifact, tags: self.stack_tags(), origins, machine, sizes }
+    }
+
+    fn plan(&self) -> Plan {
+        let strings =
+            |list: &[Argument]| serde_json::json!({ "args": list.iter().map(Argument::text).collect::<Vec<_>>() });
+        let params = self.manifest.params.iter().map(|(name, param)| {
+            let plan = ParamPlan {
+                r#type: param.kind.value.clone(),
+                default: param.default.as_ref().map(|default| default.value.0.clone()),
+            };
+            (name.value.clone(), serde_json::to_value(plan).expect("a parameter is printable"))
+        });
+        Plan {
+            version: "1".to_owned(),
+            pipeline: self.name.to_owned(),
+            space: self.context.space.clone(),
+            state_machine: arn("states", &format!("stateMachine:{}", names::pipeline_resource(self.name))),
+            topic: (!self.announced.is_empty()).then(|| arn("sns", &names::pipeline_resource(self.name))),
+            alerts: self.announced.iter().map(|status| status.as_str().to_owned()).collect(),
+            partition: partition(self.manifest),
+            schedules: self.schedules.iter().map(|(schedule, _)| schedule.clone()).collect(),
+            params: params.collect(),
+            steps: self.arguments.iter().map(|(step, list)| ((*step).to_owned(), strings(list))).collect(),
+        }
+    }
+
+    /// The user's tags, in the order written.
+    fn users_tags(&self) -> Vec<(String, String)> {
+        self.manifest.tags.iter().map(|(key, value)| (key.value.clone(), value.value.clone())).collect()
+    }
+
+    fn stack_tags(&self) -> BTreeMap<String, String> {
+        let mut tags: BTreeMap<String, String> = self.users_tags().into_iter().collect();
+        tags.insert(names::PIPELINE_TAG.to_owned(), self.name.to_owned());
+        tags.insert(names::SPACE_TAG.to_owned(), self.context.space.clone());
+        if let Some(owner) = &self.manifest.owner {
+            tags.insert(names::OWNER_TAG.to_owned(), owner.value.clone());
+        }
+        tags
+    }
+}
+
+/// An ARN in this account and region, as text for `Fn::Sub`.
+fn arn(service: &str, resource: &str) -> String {
+    format!("arn:${{AWS::Partition}}:{service}:${{AWS::Region}}:${{AWS::AccountId}}:{resource}")
+}
+
+fn pack(pipeline: &Pipeline) -> Archive {
+    archive::pack(pipeline.folder.files.iter().map(|file| archive::Entry {
+        path: &file.path,
+        executable: file.executable,
+        bytes: &file.bytes,
+    }))
+}
+
+fn profile_of<'a>(step: &'a Step, manifest: &'a Manifest) -> Option<&'a str> {
+    match &step.compute {
+        Some(named) => manifest.compute.get(&named.value).map(|_| named.value.as_str()),
+        None if manifest.compute.len() == 1 => manifest.compute.iter().next().map(|(name, _)| name.value.as_str()),
+        None => None,
+    }
+}
+
+fn partition(manifest: &Manifest) -> PartitionPlan {
+    let partition = manifest.partition.as_ref().map(|partition| &partition.value);
+    let or = |text: Option<&Spanned<String>>, default: &str| text.map_or(default, |text| &text.value).to_owned();
+    PartitionPlan {
+        by: or(partition.map(|partition| &partition.by), "day"),
+        offset: or(partition.and_then(|partition| partition.offset.as_ref()), "0"),
+        timezone: or(partition.and_then(|partition| partition.timezone.as_ref()), "UTC"),
+    }
+}
+
+/// Schedules in the order written; one that says the same as another once, which a check reports.
+fn schedules(manifest: &Manifest) -> Vec<(SchedulePlan, Span)> {
+    let zone = partition(manifest).timezone;
+    let mut schedules: Vec<(SchedulePlan, Span)> = Vec::new();
+    let written = manifest.triggers.iter().flat_map(|triggers| &triggers.schedule.0);
+    for schedule in written {
+        let place = schedule.cron.as_ref().or(schedule.rate.as_ref()).map(|text| text.span);
+        if let (Some(plan), Some(span)) = (schedule.plan(&zone), place)
+            && !schedules.iter().any(|(other, _)| *other == plan)
+        {
+            schedules.push((plan, span));
+        }
+    }
+    schedules
+}
+
+/// The resource of a schedule, for `stack`.
+fn schedule_resource(plan: &SchedulePlan, model: &Model<'_>) -> (String, crate::documents::template::Resource) {
+    schedule::resource(plan, model.name, &model.context.space)
+}

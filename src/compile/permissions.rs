@@ -1,0 +1,135 @@
+//! What the two roles of a pipeline may do: the state machine's, from the integrations that it uses, and its compute's,
+//! from `access`.
+//!
+//! Every statement names its resources or says why it cannot, and every S3 statement says whose bucket it means.
+
+use serde_json::{Value, json};
+
+use super::Model;
+use crate::control::names;
+use crate::documents::integration::Integration;
+use crate::documents::policy::Statement;
+use crate::documents::template::{reference, sub};
+use crate::language::values::Location;
+
+/// The state machine's.
+pub(super) fn of_machine(integrations: &[Integration], pipeline: &str) -> Vec<Statement> {
+    let mut statements: Vec<Statement> =
+        integrations.iter().flat_map(|integration| (integration.permissions)(pipeline)).collect();
+    // https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
+    statements.push(
+        Statement::allow(
+            "DeliverLogs",
+            &[
+                "logs:CreateLogDelivery",
+                "logs:DeleteLogDelivery",
+                "logs:DescribeLogGroups",
+                "logs:DescribeResourcePolicies",
+                "logs:GetLogDelivery",
+                "logs:ListLogDeliveries",
+                "logs:PutResourcePolicy",
+                "logs:UpdateLogDelivery",
+            ],
+        )
+        .everywhere("the log delivery actions take no resource"),
+    );
+    // https://docs.aws.amazon.com/step-functions/latest/dg/xray-iam.html
+    statements.push(
+        Statement::allow(
+            "Trace",
+            &["xray:GetSamplingRules", "xray:GetSamplingTargets", "xray:PutTelemetryRecords", "xray:PutTraceSegments"],
+        )
+        .everywhere("the X-Ray actions take no resource"),
+    );
+    statements
+}
+
+/// The compute's.
+pub(super) fn of_compute(model: &Model<'_>) -> Vec<Statement> {
+    let mut statements = own_bucket(model.name);
+    if let Some(access) = &model.manifest.access {
+        let locations = access.read.iter().enumerate();
+        statements.extend(locations.flat_map(|(at, location)| location_statements("Read", at, &location.value)));
+        let locations = access.write.iter().enumerate();
+        statements.extend(locations.flat_map(|(at, location)| location_statements("Write", at, &location.value)));
+        if !access.secrets.is_empty() {
+            statements.push(access.secrets.iter().fold(
+                Statement::allow("ReadSecrets", &["secretsmanager:GetSecretValue"]),
+                // Secrets Manager adds a hyphen and six characters to a secret's name:
+                // https://docs.aws.amazon.com/secretsmanager/latest/userguide/auth-and-access_iam-policies.html
+                |statement, secret| {
+                    let name = crate::documents::template::verbatim(&secret.value);
+                    statement.on(sub(super::arn("secretsmanager", &format!("secret:{name}-??????"))))
+                },
+            ));
+        }
+    }
+    statements
+}
+
+/// The pipeline's own things in the account's bucket, under the account's key.
+fn own_bucket(pipeline: &str) -> Vec<Statement> {
+    let in_bucket = |key: &str| sub(format!("arn:${{AWS::Partition}}:s3:::{}/{key}", names::BUCKET));
+    let own_account = || reference("AWS::AccountId");
+    vec![
+        Statement::allow("ReadArtifacts", &["s3:GetObject"])
+            .on(in_bucket(&format!("artifacts/{pipeline}/*")))
+            .on(in_bucket("runner/*"))
+            .when("StringEquals", "aws:ResourceAccount", own_account()),
+        Statement::allow("WriteLogs", &["s3:PutObject"])
+            .on(in_bucket(&format!("{}*", names::logs_prefix(pipeline))))
+            .when("StringEquals", "aws:ResourceAccount", own_account()),
+        // The JAR that runs a script lies in a bucket of EMR's, whose account AWS does not publish; it is not this one.
+        Statement::allow("ReadScriptRunner", &["s3:GetObject"])
+            .on(sub("arn:${AWS::Partition}:s3:::${AWS::Region}.elasticmapreduce/libs/script-runner/*"))
+            .when("StringNotEquals", "aws:ResourceAccount", own_account()),
+        Statement::allow("UseAccountKey", &["kms:Decrypt", "kms:GenerateDataKey"])
+            .on(sub(super::arn("kms", "key/*")))
+            .when("ForAnyValue:StringEquals", "kms:ResourceAliases", names::KEY_ALIAS),
+    ]
+}
+
+/// Statements of one location. Writing includes reading and listing, because Spark's committers look at what they write.
+fn location_statements(verb: &str, at: usize, location: &Location) -> Vec<Statement> {
+    let Some((bucket, key)) = parts(&location.s3) else { return Vec::new() };
+    let account = location.account.as_ref().map_or(reference("AWS::AccountId"), |account| json!(account.value));
+    let actions: &[&'static str] = match verb {
+        "Read" => &["s3:GetObject"],
+        _ => &[
+            "s3:AbortMultipartUpload",
+            "s3:DeleteObject",
+            "s3:GetObject",
+            "s3:ListMultipartUploadParts",
+            "s3:PutObject",
+        ],
+    };
+    let number = at + 1;
+    let objects = Statement::allow(format!("{verb}Objects{number}"), actions)
+        .on(s3_arn(&format!("{bucket}/{key}")))
+        .when("StringEquals", "aws:ResourceAccount", account.clone());
+    let list = Statement::allow(format!("{verb}List{number}"), &["s3:ListBucket"]).on(s3_arn(bucket)).when(
+        "StringEquals",
+        "aws:ResourceAccount",
+        account,
+    );
+    let list = if key == "*" { list } else { list.when("StringLike", "s3:prefix", list_prefixes(key)) };
+    vec![objects, list]
+}
+
+/// Prefixes under which a location may be listed: itself, and the folder that `data/*` stands for.
+fn list_prefixes(key: &str) -> Value {
+    match key.strip_suffix("/*") {
+        Some(folder) => json!([folder, format!("{folder}/"), key]),
+        None => json!(key),
+    }
+}
+
+fn s3_arn(path: &str) -> Value {
+    sub(format!("arn:${{AWS::Partition}}:s3:::{}", crate::documents::template::verbatim(path)))
+}
+
+/// Bucket and key pattern of `s3://bucket/prefix/*`. A location that names a folder means what is in it.
+fn parts(uri: &str) -> Option<(&str, &str)> {
+    let (bucket, key) = uri.strip_prefix("s3://")?.split_once('/')?;
+    (!bucket.is_empty()).then_some((bucket, if key.is_empty() { "*" } else { key }))
+}

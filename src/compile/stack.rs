@@ -1,0 +1,208 @@
+//! The stack of a pipeline: its state machine and everything that only it needs.
+//!
+//! In come a model, its machine and its plan; out come a template and the place in the manifest that each resource
+//! comes from. It holds no account id but those that `access` names.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::{Model, permissions};
+use crate::alerts;
+use crate::compute::emr;
+use crate::control::names;
+use crate::control::plan::Plan;
+use crate::documents::frame;
+use crate::documents::integration::Integration;
+use crate::documents::policy;
+use crate::documents::states::Machine;
+use crate::documents::template::{Resource, Template, attribute, reference, sub};
+use crate::source::Span;
+use crate::triggers::schedule::{account_function, key_arn};
+
+type Origins = BTreeMap<String, Span>;
+
+struct Builder {
+    template: Template,
+    origins: Origins,
+}
+
+impl Builder {
+    fn add(&mut self, logical_id: impl Into<String>, span: Span, resource: Resource) {
+        let logical_id = logical_id.into();
+        self.origins.insert(logical_id.clone(), span);
+        self.template.add(logical_id, resource);
+    }
+}
+
+/// The template with the origins of its resources.
+pub(super) fn build(
+    model: &Model<'_>,
+    machine: &Machine,
+    integrations: &[Integration],
+    plan: &Plan,
+) -> (Template, Origins) {
+    let manifest = model.manifest;
+    let name = manifest.name.span;
+    let mut out = Builder { template: Template::new(description(model)), origins: Origins::new() };
+    notes(model, &mut out.template);
+    out.add(frame::STATE_MACHINE, manifest.steps.span, state_machine(model, machine));
+    out.add(frame::STATE_MACHINE_ROLE, manifest.steps.span, machine_role(model, integrations));
+    out.add(frame::LOG_GROUP, name, log_group(model.name));
+    let access = manifest.access.as_ref().map_or(name, |access| access.span);
+    let compute = model.profiles.first().map_or(name, |(profile, _)| profile.span);
+    out.add(frame::COMPUTE_ROLE, access, compute_role(model));
+    out.add(frame::COMPUTE_PROFILE, compute, instance_profile());
+    if !model.announced.is_empty() {
+        let first = manifest.alerts.first().map_or(name, |alert| alert.span);
+        out.add(frame::TOPIC, first, topic(model.name));
+        for (id, resource, span) in alerts::subscriptions(&manifest.alerts) {
+            out.add(id, span, resource);
+        }
+    }
+    out.add(frame::REGISTRATION, name, registration(model, plan));
+    for (plan, span) in &model.schedules {
+        let (id, resource) = super::schedule_resource(plan, model);
+        out.add(id, *span, resource);
+    }
+    (out.template, out.origins)
+}
+
+fn description(model: &Model<'_>) -> String {
+    let users = model.manifest.description.as_ref().map(|description| description.value.trim());
+    let text = users.unwrap_or("a data pipeline");
+    // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-description-structure.html: 1,024 bytes
+    let mut description = format!("{}: {text}", model.name);
+    while description.len() > 1_024 {
+        description.pop();
+    }
+    description
+}
+
+/// What is said for people only, so that the template holds all of the manifest.
+fn notes(model: &Model<'_>, template: &mut Template) {
+    template.note("pipeline", json!(model.name));
+    if let Some(owner) = &model.manifest.owner {
+        template.note("owner", json!(owner.value));
+    }
+    let described = model.manifest.params.iter().filter_map(|(name, param)| {
+        param.description.as_ref().map(|description| (name.value.clone(), json!(description.value)))
+    });
+    let described: Map<String, Value> = described.collect();
+    if !described.is_empty() {
+        template.note("params", Value::Object(described));
+    }
+}
+
+fn state_machine(model: &Model<'_>, machine: &Machine) -> Resource {
+    let mut substitutions = Map::from_iter([(frame::PARTITION.to_owned(), reference("AWS::Partition"))]);
+    substitutions.extend(emr::substitutions(model.name).into_iter().map(|(key, value)| (key.to_owned(), value)));
+    Resource::new(
+        "AWS::StepFunctions::StateMachine",
+        "The state machine that runs the steps",
+        json!({
+            "StateMachineName": names::pipeline_resource(model.name),
+            "StateMachineType": "STANDARD",
+            "RoleArn": attribute(frame::STATE_MACHINE_ROLE, "Arn"),
+            "LoggingConfiguration": {
+                "Level": "ALL",
+                "IncludeExecutionData": true,
+                "Destinations": [
+                    { "CloudWatchLogsLogGroup": { "LogGroupArn": attribute(frame::LOG_GROUP, "Arn") } }
+                ],
+            },
+            "TracingConfiguration": { "Enabled": true },
+            "DefinitionSubstitutions": substitutions,
+            "Definition": machine.to_value(),
+        }),
+    )
+}
+
+fn machine_role(model: &Model<'_>, integrations: &[Integration]) -> Resource {
+    let statements = permissions::of_machine(integrations, model.name);
+    let machine = sub(super::arn("states", &format!("stateMachine:{}", names::pipeline_resource(model.name))));
+    let conditions = json!({
+        "StringEquals": { "aws:SourceAccount": reference("AWS::AccountId") },
+        "ArnEquals": { "aws:SourceArn": machine },
+    });
+    role(
+        "What the state machine may do",
+        policy::trust("states.amazonaws.com", Some(conditions)),
+        "state-machine",
+        &statements,
+    )
+}
+
+fn compute_role(model: &Model<'_>) -> Resource {
+    let trust = policy::trust("ec2.amazonaws.com", None);
+    role("What the pipeline's own compute may touch", trust, "compute", &permissions::of_compute(model))
+}
+
+/// A role with its policy inside, because a state machine that is created before its policy is refused its log group.
+fn role(purpose: &str, trust: Value, policy_name: &str, statements: &[policy::Statement]) -> Resource {
+    let resource = Resource::new(
+        "AWS::IAM::Role",
+        purpose,
+        json!({
+            "Description": purpose,
+            "AssumeRolePolicyDocument": trust,
+            "Policies": [{ "PolicyName": policy_name, "PolicyDocument": policy::document(statements) }],
+        }),
+    );
+    let reasons = policy::reasons(statements);
+    if reasons.is_empty() { resource } else { resource.note("reasons", Value::Object(reasons)) }
+}
+
+fn instance_profile() -> Resource {
+    Resource::new(
+        "AWS::IAM::InstanceProfile",
+        "The way in which cluster nodes get the compute role",
+        json!({ "Roles": [reference(frame::COMPUTE_ROLE)] }),
+    )
+}
+
+fn log_group(pipeline: &str) -> Resource {
+    Resource::new(
+        "AWS::Logs::LogGroup",
+        "The state machine's log",
+        json!({ "LogGroupName": names::log_group(pipeline), "RetentionInDays": 90, "KmsKeyId": key_arn() }),
+    )
+    .disposable()
+}
+
+fn topic(pipeline: &str) -> Resource {
+    Resource::new(
+        "AWS::SNS::Topic",
+        "The topic on which the end of a run is announced",
+        json!({ "TopicName": names::pipeline_resource(pipeline), "KmsMasterKeyId": names::KEY_ALIAS }),
+    )
+}
+
+/// CloudFormation hands the plan to the account function, which keeps it:
+/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-customresource.html>.
+fn registration(model: &Model<'_>, plan: &Plan) -> Resource {
+    let mut properties = serde_json::to_value(plan).expect("a plan is printable");
+    if let Some(properties) = properties.as_object_mut() {
+        properties.insert("stateMachine".to_owned(), reference(frame::STATE_MACHINE));
+        if plan.topic.is_some() {
+            properties.insert("topic".to_owned(), reference(frame::TOPIC));
+        }
+        let steps = model.arguments.iter().map(|(step, list)| {
+            let args: Vec<Value> = list.iter().map(argument).collect();
+            ((*step).to_owned(), json!({ "args": args }))
+        });
+        properties.insert("steps".to_owned(), Value::Object(steps.collect()));
+    }
+    Resource::new(
+        "Custom::DpcPipeline",
+        "The entry by which the account function knows the pipeline",
+        json!({ "ServiceToken": account_function(), "ServiceTimeout": "120", "Plan": properties }),
+    )
+}
+
+fn argument(argument: &crate::steps::Argument) -> Value {
+    match argument {
+        crate::steps::Argument::Own(text) if text.contains("${") => sub(text.clone()),
+        crate::steps::Argument::Own(text) | crate::steps::Argument::Users(text) => json!(text),
+    }
+}

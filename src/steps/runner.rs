@@ -1,0 +1,44 @@
+//! The script that runs a step's command on a cluster, and the arguments that it takes.
+//!
+//! It fetches the pipeline's archive, checks and unpacks it, and runs the command in it. Nothing that a user wrote is
+//! ever read by a shell: the command is the tail of the argument list, run as `"$@"`.
+
+use sha2::{Digest, Sha256};
+
+use super::{Argument, Context};
+use crate::control::names;
+
+/// The script itself.
+pub const SCRIPT: &str = include_str!("../../templates/runner/step.sh");
+
+/// Its SHA-256, in hexadecimal: its name in the bucket.
+pub fn sha256() -> String {
+    Sha256::digest(SCRIPT.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The arguments that run `command` with `environment`.
+pub fn arguments(context: &Context<'_>, environment: &[(String, String)], command: Vec<String>) -> Vec<Argument> {
+    let in_bucket = |key: String| Argument::Own(format!("s3://{}/{key}", names::BUCKET));
+    let own = |text: &str| Argument::Own(text.to_owned());
+    let mut arguments = vec![
+        in_bucket(names::runner_key(&sha256())),
+        own("--archive"),
+        in_bucket(names::artifact_key(context.pipeline, context.archive)),
+        own("--sha256"),
+        own(context.archive),
+        own("--step"),
+        own(context.step),
+        own("--run"),
+        own("{{ run.id }}"),
+        own("--env"),
+        Argument::Own(format!("DPC_PIPELINE={}", context.pipeline)),
+        own("--env"),
+        own("DPC_PARTITION={{ run.partition }}"),
+    ];
+    for (key, value) in environment {
+        arguments.extend([own("--env"), Argument::Users(format!("{key}={value}"))]);
+    }
+    arguments.push(own("--"));
+    arguments.extend(command.into_iter().map(Argument::Users));
+    arguments
+}

@@ -1,0 +1,79 @@
+#!/bin/bash
+# Runs one step's command in the pipeline's folder, on the primary node of an EMR cluster.
+#
+#   step.sh --archive s3://… --sha256 HEX --step NAME --run ID [--env NAME=VALUE]… -- COMMAND [ARGUMENT]…
+#
+# The command ends as it would have ended by itself: its exit code is this script's. What this script cannot do before
+# that has codes of its own: 64 wrong arguments, 65 the archive is not the one that was deployed, 66 it cannot be had,
+# 67 it cannot be unpacked. Nothing is ever put together into a command line: the command is run as it was given.
+set -euo pipefail
+
+say() { printf 'dpc: %s\n' "$*" >&2; }
+fail() { local code=$1; shift; say "$*"; exit "$code"; }
+
+archive='' sha256='' step='' run=''
+while [ $# -gt 0 ]; do
+  case $1 in
+    --) shift; break ;;
+    --archive | --sha256 | --step | --run | --env)
+      [ $# -ge 2 ] || fail 64 "$1 needs a value"
+      case $1 in
+        --archive) archive=$2 ;;
+        --sha256) sha256=$2 ;;
+        --step) step=$2 ;;
+        --run) run=$2 ;;
+        --env)
+          [[ ${2%%=*} =~ ^[A-Za-z_][A-Za-z0-9_]*$ && $2 == *=* ]] || fail 64 "--env wants NAME=VALUE, not $2"
+          export "$2"
+          ;;
+      esac
+      shift 2
+      ;;
+    *) fail 64 "unknown argument $1" ;;
+  esac
+done
+[ -n "$archive" ] && [ -n "$sha256" ] && [ -n "$step" ] && [ -n "$run" ] ||
+  fail 64 "--archive, --sha256, --step and --run are needed"
+[ $# -gt 0 ] || fail 64 "there is no command after --"
+export DPC_STEP=$step DPC_RUN=$run
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/dpc-$step.XXXXXX")
+keeper=''
+clean() {
+  [ -z "$keeper" ] || kill "$keeper" 2>/dev/null || true
+  rm -rf "$work"
+}
+trap clean EXIT
+
+# EMR counts a cluster without YARN applications as idle, so a shell command must say that it lives:
+# https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-auto-termination-policy.html
+busy=/emr/metricscollector/isbusy
+if [ -d "${busy%/*}" ]; then
+  (while touch "$busy" 2>/dev/null; do sleep 60; done) >/dev/null 2>&1 &
+  keeper=$!
+fi
+
+say "step $step of run $run: fetching $archive"
+aws s3 cp --only-show-errors "$archive" "$work/archive.tar.gz" || fail 66 "cannot fetch $archive"
+found=$(sha256sum "$work/archive.tar.gz")
+found=${found%% *}
+[ "$found" = "$sha256" ] ||
+  fail 65 "$archive is not the archive that was deployed: its SHA-256 is $found and should be $sha256; deploy the pipeline again"
+mkdir "$work/folder"
+tar -xzf "$work/archive.tar.gz" -C "$work/folder" || fail 67 "cannot unpack $archive"
+cd "$work/folder"
+
+printf -v shown '%q ' "$@"
+say "running ${shown% }"
+# In the background, so that a cancelled step reaches the command at once and not after it has ended.
+"$@" &
+command=$!
+trap 'kill -TERM "$command" 2>/dev/null || true' TERM INT
+code=0
+wait "$command" || code=$?
+while kill -0 "$command" 2>/dev/null; do
+  code=0
+  wait "$command" || code=$?
+done
+say "ended with exit code $code"
+exit "$code"
