@@ -225,3 +225,6 @@ fn schedules(manifest: &Manifest) -> Vec<(SchedulePlan, Span)> {
 fn schedule_resource(plan: &SchedulePlan, model: &Model<'_>) -> (String, crate::documents::template::Resource) {
     schedule::resource(plan, model.name, &model.context.space)
 }
+
+#[cfg(test)]
+mod tests;

@@ -95,8 +95,8 @@ fn notes(model: &Model<'_>, template: &mut Template) {
 }
 
 fn state_machine(model: &Model<'_>, machine: &Machine) -> Resource {
-    let mut substitutions = Map::from_iter([(frame::PARTITION.to_owned(), reference("AWS::Partition"))]);
-    substitutions.extend(emr::substitutions(model.name).into_iter().map(|(key, value)| (key.to_owned(), value)));
+    let substitutions: Map<String, Value> =
+        emr::substitutions(model.name).into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     Resource::new(
         "AWS::StepFunctions::StateMachine",
         "The state machine that runs the steps",

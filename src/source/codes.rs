@@ -104,6 +104,7 @@ codes! {
     RepeatedSchedule = "340" "schedule is written twice";
     BadAlertEvent = "341" "alert on something that is never announced";
     BadEmail = "342" "not an e-mail address";
+    BadSchedule = "343" "not a schedule";
 
     // 4xx: steps and templates.
     DuplicateStep = "401" "two steps of one name";
@@ -134,11 +135,11 @@ codes! {
     UnknownApplication = "454" "EMR application is unknown";
     RepeatedApplication = "455" "EMR application is listed twice";
     MissingApplication = "456" "step needs an application that its cluster lacks";
-    UnusedProfile = "457" "compute profile is not used";
 
     // 5xx: what was compiled.
     TooLarge = "501" "compiled pipeline is too large for AWS";
     NearLimit = "502" "compiled pipeline is almost too large for AWS";
+    DynamicReference = "503" "text that CloudFormation would replace";
 
     // 6xx: AWS and deployment.
     NoCredentials = "601" "no AWS credentials";

@@ -67,6 +67,9 @@ pub trait Kind {
 
     /// Its arguments, rendered when a run starts.
     fn arguments(&self, context: &Context<'_>) -> Vec<Argument>;
+
+    /// Every text of the user's that becomes part of them.
+    fn texts(&self) -> Vec<&Spanned<String>>;
 }
 
 /// What arguments are made for.

@@ -48,6 +48,10 @@ impl Kind for Shell {
         let command = self.command.value.iter().map(|word| word.value.clone()).collect();
         runner::arguments(context, &environment, command)
     }
+
+    fn texts(&self) -> Vec<&Spanned<String>> {
+        self.command.value.iter().chain(self.environment.iter().map(|(_, value)| value)).collect()
+    }
 }
 
 fn check_variable(name: &str, span: Span, findings: &mut Findings) {

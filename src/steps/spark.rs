@@ -89,4 +89,8 @@ impl Kind for Spark {
         command.extend(self.args.iter().map(|argument| argument.value.clone()));
         runner::arguments(context, &[], command)
     }
+
+    fn texts(&self) -> Vec<&Spanned<String>> {
+        self.args.iter().chain(&self.class).chain(self.conf.iter().map(|(_, value)| value)).collect()
+    }
 }

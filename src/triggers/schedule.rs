@@ -4,12 +4,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::control::names;
 use crate::control::plan::SchedulePlan;
+use crate::control::problem::Problem;
 use crate::control::run::{ENVELOPE_VERSION, Envelope, Source};
+use crate::control::{cron, names, schedule};
 use crate::documents::frame;
 use crate::documents::template::{Resource, short_hash, sub};
-use crate::source::Spanned;
+use crate::source::{Code, Finding, Findings, Spanned};
 
 /// When the pipeline runs. Exactly one of `cron` and `rate`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -24,16 +25,41 @@ pub struct Schedule {
 }
 
 impl Schedule {
+    /// Reports an expression that EventBridge Scheduler would refuse, or that never fires.
+    pub fn check(&self, findings: &mut Findings) {
+        if let Some(cron) = &self.cron {
+            for problem in cron::parse(cron).err().unwrap_or_default() {
+                findings.push(at(Code::BadSchedule, cron, problem));
+            }
+        }
+        if let Some(rate) = &self.rate
+            && let Err(problem) = schedule::rate(rate)
+        {
+            findings.push(at(Code::BadSchedule, rate, problem));
+        }
+    }
+
     /// As the plan and EventBridge Scheduler take it; `None` when it is no schedule, which others report.
     pub fn plan(&self, default_zone: &str) -> Option<SchedulePlan> {
         let expression = match (&self.cron, &self.rate) {
-            (Some(cron), None) => format!("cron({})", cron.value),
-            (None, Some(rate)) => format!("rate({})", rate.value),
+            (Some(cron), None) => format!("cron({})", cron::parse(cron).ok()?),
+            (None, Some(rate)) => format!("rate({})", schedule::rate(rate).ok()?),
             (None, None) | (Some(_), Some(_)) => return None,
         };
         let timezone = self.timezone.as_ref().map_or(default_zone, |zone| zone.value.as_str()).to_owned();
         Some(SchedulePlan { expression, timezone })
     }
+}
+
+/// A problem at its place in the text. Where escapes or variables have changed the text, its whole place.
+fn at(code: Code, written: &Spanned<String>, problem: Problem) -> Finding {
+    let Problem { range, message, why, help } = problem;
+    let unchanged = (written.span.end - written.span.start) as usize == written.value.len();
+    let span = if unchanged { written.span.within(range.start, range.end) } else { written.span };
+    let mut finding = Finding::at(code, span, message, "");
+    finding.why = why;
+    finding.help = help;
+    finding
 }
 
 /// What EventBridge Scheduler puts in place of this is the time that a delivery was due, in RFC 3339, the same for every

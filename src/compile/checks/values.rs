@@ -17,11 +17,14 @@ pub fn check(manifest: &Manifest, findings: &mut Findings) {
     for step in &manifest.steps.value {
         step.value.check(findings);
     }
+    for schedule in manifest.triggers.iter().flat_map(|triggers| &triggers.schedule.0) {
+        schedule.check(findings);
+    }
     for alert in &manifest.alerts {
         alerts::check(&alert.value, alert.span, findings);
     }
     check_applications(manifest, findings);
-    check_unused_profiles(manifest, findings);
+    check_dynamic_references(manifest, findings);
     check_repeated_schedules(manifest, findings);
 }
 
@@ -55,23 +58,6 @@ fn check_applications(manifest: &Manifest, findings: &mut Findings) {
     }
 }
 
-fn check_unused_profiles(manifest: &Manifest, findings: &mut Findings) {
-    let used: Vec<Option<&str>> = manifest.steps.value.iter().map(|step| profile_of(&step.value, manifest)).collect();
-    if used.iter().any(Option::is_none) {
-        return;
-    }
-    for (name, _) in manifest.compute.iter() {
-        if !used.contains(&Some(name.value.as_str())) {
-            findings.push(
-                Finding::at(Code::UnusedProfile, name.span, format!("no step uses the profile `{}`", name.value), "")
-                    .warning()
-                    .why("no cluster is created for it")
-                    .help("remove it, or name it in a step's `compute`"),
-            );
-        }
-    }
-}
-
 fn check_repeated_schedules(manifest: &Manifest, findings: &mut Findings) {
     let kept = schedules(manifest);
     let mut seen = BTreeMap::new();
@@ -86,6 +72,24 @@ fn check_repeated_schedules(manifest: &Manifest, findings: &mut Findings) {
                     .and(before, "first written here")
                     .why("two schedules that fire at the same time start one run")
                     .help("remove one of them"),
+            );
+        }
+    }
+}
+
+/// CloudFormation replaces `{{resolve:…}}` wherever it stands, even in a description, and so would put a secret where
+/// everybody reads it: <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references.html>.
+fn check_dynamic_references(manifest: &Manifest, findings: &mut Findings) {
+    let params = manifest.params.iter().filter_map(|(_, param)| param.value.description.as_ref());
+    let steps = manifest.steps.value.iter().map(|step| &step.value);
+    let steps =
+        steps.flat_map(|step| step.description.iter().chain(step.kind().map(|kind| kind.texts()).unwrap_or_default()));
+    for text in manifest.description.iter().chain(params).chain(steps) {
+        if text.value.contains("{{resolve:") {
+            findings.push(
+                Finding::at(Code::DynamicReference, text.span, "CloudFormation would replace `{{resolve:…}}` here", "")
+                    .why("what it stands for would be readable in the template and in every run")
+                    .help("name the secret under `access.secrets` and read it in the step"),
             );
         }
     }
