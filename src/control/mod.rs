@@ -11,6 +11,7 @@ pub mod names;
 pub mod partition;
 pub mod plan;
 pub mod problem;
+pub mod render;
 pub mod run;
 pub mod schedule;
 pub mod zone;

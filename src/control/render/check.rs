@@ -1,0 +1,266 @@
+//! What can be said of a template before any run: syntax, names and filters, each at its bytes.
+
+use std::ops::Range;
+
+use super::filters::{FILTERS, TESTS};
+use super::parts::{Kind, Part, Word, parts, words};
+use super::{engine, in_words};
+use crate::control::partition::Granularity;
+use crate::control::problem::Problem;
+use crate::source::suggest;
+
+/// The names that a pipeline's templates may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    params: Vec<String>,
+    by: Granularity,
+}
+
+impl Names {
+    /// `run.…` for a granularity, and `params.…`.
+    pub fn new<'a>(by: Granularity, params: impl IntoIterator<Item = &'a str>) -> Self {
+        Self { params: params.into_iter().map(str::to_owned).collect(), by }
+    }
+
+    fn run(&self) -> &'static [&'static str] {
+        match self.by {
+            Granularity::None => &["id", "pipeline", "partition", "number", "space", "source"],
+            _ => &["id", "pipeline", "partition", "number", "space", "source", "start", "end"],
+        }
+    }
+
+    fn all(&self) -> Vec<String> {
+        let run = self.run().iter().map(|name| format!("run.{name}"));
+        run.chain(self.params.iter().map(|name| format!("params.{name}"))).collect()
+    }
+}
+
+/// What kind of mistake it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TemplateFault {
+    /// `{%` or `{#`.
+    Statement,
+    /// `{{` without `}}`, or something between them that is no expression.
+    Syntax,
+    /// A name that nothing has.
+    UnknownName,
+    /// A filter or test that does not exist.
+    UnknownFilter,
+    /// A name that is not supported yet.
+    NotYet,
+}
+
+/// A mistake in a template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TemplateProblem {
+    /// Its kind.
+    pub kind: TemplateFault,
+    /// What to say, and where.
+    pub problem: Problem,
+}
+
+/// Everything that is wrong with a template, whatever a run will be.
+pub fn check(template: &str, known: &Names) -> Vec<TemplateProblem> {
+    let statements: Vec<TemplateProblem> = statements(template).collect();
+    if !statements.is_empty() {
+        return statements;
+    }
+    let parts = match parts(template) {
+        Ok(parts) => parts,
+        Err(open) => {
+            let problem = Problem::new(open, "`{{` is not closed")
+                .help("write `}}` after the expression; for two braces as they are, write `{{ '{{' }}`");
+            return vec![TemplateProblem { kind: TemplateFault::Syntax, problem }];
+        }
+    };
+    let expressions = parts.into_iter().filter_map(|part| match part {
+        Part::Expression(range) => Some(range),
+        Part::Text(_) => None,
+    });
+    expressions.flat_map(|range| Expression::new(template, range).problems(known)).collect()
+}
+
+fn statements(template: &str) -> impl Iterator<Item = TemplateProblem> + '_ {
+    let at = |(start, opening): (usize, &str)| {
+        let problem = Problem::new(start..start + opening.len(), format!("`{opening}` is not possible in a template"));
+        let problem = match opening {
+            "{%" => problem
+                .why("there are no statements: Step Functions would read `{% %}` as code of its own")
+                .help("write an expression, such as `{{ 'a' if params.full else 'b' }}`, or decide in the step"),
+            _ => problem
+                .why("there are no comments: what follows would vanish")
+                .help("move it into the step's script, or write a comment of YAML: `# …`"),
+        };
+        TemplateProblem { kind: TemplateFault::Statement, problem }
+    };
+    let mut found: Vec<(usize, &str)> = template.match_indices("{%").chain(template.match_indices("{#")).collect();
+    found.sort_unstable();
+    found.into_iter().map(at)
+}
+
+/// One expression and where it stands.
+struct Expression<'a> {
+    text: &'a str,
+    start: usize,
+    words: Vec<Word>,
+}
+
+impl<'a> Expression<'a> {
+    fn new(template: &'a str, range: Range<usize>) -> Self {
+        let text = template.get(range.clone()).unwrap_or_default();
+        Self { text, start: range.start, words: words(text).collect() }
+    }
+
+    fn problems(&self, known: &Names) -> Vec<TemplateProblem> {
+        if self.words.is_empty() {
+            let around = self.start.saturating_sub(2)..self.start + self.text.len() + 2;
+            let problem = Problem::new(around, "`{{ }}` is empty").help("write a name, such as `{{ run.partition }}`");
+            return vec![TemplateProblem { kind: TemplateFault::Syntax, problem }];
+        }
+        if let Err(error) = engine().compile_expression(self.text) {
+            let inside = error.range().filter(|range| !range.is_empty() && range.end <= self.text.len());
+            let range = self.shift(inside.unwrap_or_else(|| self.all()));
+            let problem = Problem::new(range, format!("this is not an expression: {}", in_words(&error)));
+            return vec![TemplateProblem { kind: TemplateFault::Syntax, problem }];
+        }
+        (0..self.words.len()).filter_map(|place| self.problem_at(place, known)).collect()
+    }
+
+    /// The expression without the blanks around it.
+    fn all(&self) -> Range<usize> {
+        let start = self.words.first().map_or(0, |word| word.range.start);
+        start..self.words.last().map_or(start, |word| word.range.end)
+    }
+
+    fn shift(&self, range: Range<usize>) -> Range<usize> {
+        range.start + self.start..range.end + self.start
+    }
+
+    fn word(&self, place: usize) -> &'a str {
+        self.words.get(place).map(|word| word.text(self.text)).unwrap_or_default()
+    }
+
+    fn word_before(&self, place: usize) -> &'a str {
+        place.checked_sub(1).map(|before| self.word(before)).unwrap_or_default()
+    }
+
+    fn problem_at(&self, place: usize, known: &Names) -> Option<TemplateProblem> {
+        let word = self.words.get(place).filter(|word| word.kind == Kind::Name)?;
+        let name = word.text(self.text);
+        let at = |kind, problem: Problem| Some(TemplateProblem { kind, problem });
+        let before = match self.word_before(place) {
+            "not" if place >= 2 && self.word_before(place - 1) == "is" => "is",
+            before => before,
+        };
+        match before {
+            "." => None,
+            "|" if FILTERS.contains(&name) => None,
+            "|" => at(TemplateFault::UnknownFilter, self.unknown(word, "filter", FILTERS)),
+            "is" if TESTS.contains(&name) || name == "not" => None,
+            "is" => at(TemplateFault::UnknownFilter, self.unknown(word, "test", TESTS)),
+            _ if KEYWORDS.contains(&name) || self.is_argument_name(place) => None,
+            _ => self.path(place, known),
+        }
+    }
+
+    /// `boolean` in `default('x', boolean=true)`.
+    fn is_argument_name(&self, place: usize) -> bool {
+        self.word(place + 1) == "=" && self.word(place + 2) != "="
+    }
+
+    fn unknown(&self, word: &Word, kind: &str, known: &[&'static str]) -> Problem {
+        let name = word.text(self.text);
+        let problem = Problem::new(self.shift(word.range.clone()), format!("there is no {kind} `{name}`"));
+        match suggest::near(name, known.iter().copied()) {
+            Some(near) => problem.help(format!("did you mean `{near}`?")),
+            None => problem.help(format!("there are {}", known.join(", "))),
+        }
+    }
+
+    /// A path such as `run.partition` that begins at a word.
+    fn path(&self, place: usize, known: &Names) -> Option<TemplateProblem> {
+        let (segments, end) = self.segments(place);
+        let start = self.words.get(place)?.range.start;
+        let range = self.shift(start..end);
+        let unknown = |problem: Problem| Some(TemplateProblem { kind: TemplateFault::UnknownName, problem });
+        let path = segments.join(".");
+        let missing = |help: String| unknown(Problem::new(range.clone(), format!("there is no `{path}`")).help(help));
+        match segments.as_slice() {
+            [root @ ("steps" | "item" | "map"), ..] => Some(TemplateProblem {
+                kind: TemplateFault::NotYet,
+                problem: Problem::new(range, format!("`{root}.…` in a template is not supported yet"))
+                    .help("pass data between steps through S3, under a path with `{{ run.partition }}`"),
+            }),
+            [root @ ("vars" | "env"), ..] => {
+                let problem = Problem::new(range, format!("there is no `{path}` when a run starts"));
+                unknown(
+                    problem.why(format!("`{root}` is replaced when dpc compiles")).help(format!("write `${{{path}}}`")),
+                )
+            }
+            ["run", "start" | "end"] if known.by == Granularity::None => {
+                missing("a pipeline without partitions has no start and end".to_owned())
+            }
+            ["run", name, rest @ ..] if known.run().contains(name) => no_inside(range, "run", name, rest),
+            ["params", name, rest @ ..] if known.params.iter().any(|param| param == name) => {
+                no_inside(range, "params", name, rest)
+            }
+            ["params", name, ..] => {
+                let params = known.params.iter().map(String::as_str);
+                missing(match suggest::near(name, params) {
+                    Some(near) => format!("did you mean `params.{near}`?"),
+                    None => format!("declare `{name}` under `params:`"),
+                })
+            }
+            _ => missing(self.near(&path, known)),
+        }
+    }
+
+    /// The names of a path, `run.x` or `run["x"]`, and where it ends.
+    fn segments(&self, place: usize) -> (Vec<&'a str>, usize) {
+        let mut segments = vec![self.word(place)];
+        let mut next = place + 1;
+        loop {
+            let is = |at: usize, kind: Kind| self.words.get(at).is_some_and(|word| word.kind == kind);
+            match self.word(next) {
+                "." if is(next + 1, Kind::Name) => {
+                    segments.push(self.word(next + 1));
+                    next += 2;
+                }
+                "[" if is(next + 1, Kind::Text) && self.word(next + 2) == "]" => {
+                    segments.push(self.word(next + 1).trim_matches(['"', '\'']));
+                    next += 3;
+                }
+                _ => break,
+            }
+        }
+        (segments, self.words.get(next - 1).map_or(0, |word| word.range.end))
+    }
+
+    fn near(&self, path: &str, known: &Names) -> String {
+        let all = known.all();
+        let last = |name: &'_ str| name.rsplit('.').next().unwrap_or_default().to_owned();
+        let same_end = all.iter().find(|name| last(name) == last(path));
+        let near = same_end.map(String::as_str).or_else(|| suggest::near(path, all.iter().map(String::as_str)));
+        match (near, path) {
+            (Some(near), _) => format!("did you mean `{near}`?"),
+            (None, "date" | "ds" | "day" | "logical_date" | "execution_date") => {
+                "did you mean `run.partition`?".to_owned()
+            }
+            (None, _) => format!("there are {}", all.join(", ")),
+        }
+    }
+}
+
+const KEYWORDS: &[&str] =
+    &["and", "or", "not", "in", "is", "if", "else", "true", "false", "none", "True", "False", "None"];
+
+/// `run.partition.upper()`: values have no members.
+fn no_inside(range: Range<usize>, root: &str, name: &str, rest: &[&str]) -> Option<TemplateProblem> {
+    let inner = rest.first()?;
+    let problem = Problem::new(range, format!("`{root}.{name}` is a value and has no `{inner}`"));
+    let problem = match FILTERS.iter().find(|filter| *filter == inner) {
+        Some(filter) => problem.help(format!("write `{root}.{name} | {filter}`")),
+        None => problem.help(format!("write `{root}.{name}`, with filters after `|` if need be")),
+    };
+    Some(TemplateProblem { kind: TemplateFault::UnknownName, problem })
+}

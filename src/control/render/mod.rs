@@ -1,0 +1,186 @@
+//! Templates: the `{{ }}` of steps, checked when a pipeline is compiled and rendered when a run starts.
+//!
+//! In come a step's arguments as the plan holds them and who the run is; out come the arguments as strings. Only
+//! expressions exist, in minijinja's language; an undefined name is an error, nothing is escaped, the result is always
+//! text, and work and memory are bounded. It refuses to know what an argument is for.
+
+mod check;
+mod filters;
+mod parts;
+
+use std::fmt;
+
+use minijinja::value::{Serde, ValueKind};
+use minijinja::{Environment, ErrorKind, UndefinedBehavior};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::partition::Partition;
+use super::run::RunIdentity;
+use parts::Part;
+
+pub use check::{Names, TemplateFault, TemplateProblem, check};
+
+/// The longest argument, in bytes: what EMR takes in one string of a step.
+pub const MAX_ARGUMENT: usize = 10_240;
+/// The most that one step's arguments may come to as JSON, in bytes.
+pub const MAX_STEP: usize = 200 * 1024;
+/// Work and memory for one expression: about 20,000 instructions, or 1.3 MB.
+const FUEL: u64 = 20_000;
+const MAX_DEPTH: usize = 64;
+
+/// What templates may name.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Context {
+    run: RunContext,
+    params: Map<String, Value>,
+}
+
+/// `run.…`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct RunContext {
+    id: String,
+    pipeline: String,
+    partition: String,
+    number: u32,
+    space: String,
+    source: super::run::Source,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end: Option<String>,
+}
+
+impl Context {
+    /// The names of one run. `params` are typed already.
+    pub fn new(run: &RunIdentity, partition: &Partition, params: Map<String, Value>) -> Self {
+        let (start, end) = partition.bounds.map(|(start, end)| (start.to_string(), end.to_string())).unzip();
+        let run = RunContext {
+            id: run.id.clone(),
+            pipeline: run.pipeline.clone(),
+            partition: run.partition.clone(),
+            number: run.number,
+            space: run.space.clone(),
+            source: run.source,
+            start,
+            end,
+        };
+        Self { run, params }
+    }
+}
+
+/// Why the arguments of a run cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RenderError {
+    /// The step.
+    pub step: String,
+    /// Where in its arguments: `args[3]`.
+    pub place: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl fmt::Display for RenderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let RenderError { step, place, message } = self;
+        write!(f, "step `{step}`, `{place}`: {message}")
+    }
+}
+
+impl std::error::Error for RenderError {}
+
+/// Renders every string in the arguments of every step; all else stays as it is.
+///
+/// # Errors
+/// The first string that cannot be rendered, or the first step whose arguments are too large.
+pub fn render_args(steps: &Map<String, Value>, context: &Context) -> Result<Map<String, Value>, RenderError> {
+    let engine = engine();
+    let values = minijinja::Value::from(Serde(context));
+    let mut rendered = Map::new();
+    for (step, arguments) in steps {
+        let error = |(place, message)| RenderError { step: step.clone(), place, message };
+        let arguments = render_value(&engine, &values, arguments, "").map_err(error)?;
+        let size = arguments.to_string().len();
+        if size > MAX_STEP {
+            let message = format!("its arguments are {size} bytes, at most {MAX_STEP} are possible");
+            return Err(error(("args".to_owned(), message)));
+        }
+        rendered.insert(step.clone(), arguments);
+    }
+    Ok(rendered)
+}
+
+type Placed<T> = Result<T, (String, String)>;
+
+fn render_value(engine: &Environment<'_>, context: &minijinja::Value, value: &Value, place: &str) -> Placed<Value> {
+    Ok(match value {
+        Value::String(template) => {
+            Value::String(render(engine, context, template).map_err(|message| (place.to_owned(), message))?)
+        }
+        Value::Array(items) => {
+            let item = |(index, item)| render_value(engine, context, item, &format!("{place}[{index}]"));
+            Value::Array(items.iter().enumerate().map(item).collect::<Placed<_>>()?)
+        }
+        Value::Object(entries) => {
+            let dot = if place.is_empty() { "" } else { "." };
+            let entry = |(key, value): (&String, &Value)| {
+                Ok((key.clone(), render_value(engine, context, value, &format!("{place}{dot}{key}"))?))
+            };
+            Value::Object(entries.iter().map(entry).collect::<Placed<_>>()?)
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+    })
+}
+
+fn render(engine: &Environment<'_>, context: &minijinja::Value, template: &str) -> Result<String, String> {
+    let mut text = String::new();
+    for part in parts::parts(template).map_err(|_| format!("`{template}` has a `{{{{` without `}}}}`"))? {
+        match part {
+            Part::Text(range) => text.push_str(template.get(range).unwrap_or_default()),
+            Part::Expression(range) => {
+                let expression = template.get(range).unwrap_or_default().trim();
+                text.push_str(&evaluate(engine, context, expression)?);
+            }
+        }
+        if text.len() > MAX_ARGUMENT {
+            return Err(format!("it is longer than {MAX_ARGUMENT} bytes"));
+        }
+    }
+    Ok(text)
+}
+
+fn evaluate(engine: &Environment<'_>, context: &minijinja::Value, expression: &str) -> Result<String, String> {
+    let failed = |error: minijinja::Error| format!("`{{{{ {expression} }}}}`: {}", in_words(&error));
+    let value =
+        engine.compile_expression(expression).and_then(|compiled| compiled.eval(context.clone())).map_err(failed)?;
+    match value.kind() {
+        // As YAML and JSON spell it; Jinja would say `True`.
+        ValueKind::Bool => Ok(value.is_true().to_string()),
+        ValueKind::String | ValueKind::Number => Ok(value.to_string()),
+        ValueKind::Undefined | ValueKind::None => Err(format!("`{{{{ {expression} }}}}` has no value")),
+        kind => Err(format!("`{{{{ {expression} }}}}` is a {kind}, not a text; write `| join(',')` or `| tojson`")),
+    }
+}
+
+fn in_words(error: &minijinja::Error) -> String {
+    match error.kind() {
+        ErrorKind::OutOfFuel => "it is too much work or too much text".to_owned(),
+        _ => error.detail().map_or_else(|| error.kind().to_string(), str::to_owned),
+    }
+}
+
+fn engine() -> Environment<'static> {
+    let mut engine = Environment::new();
+    engine.set_undefined_behavior(UndefinedBehavior::Strict);
+    engine.set_fuel(Some(FUEL));
+    engine.set_recursion_limit(MAX_DEPTH);
+    // Functions make sense in loops and statements, which do not exist.
+    for function in ["range", "dict", "debug", "namespace"] {
+        engine.remove_global(function);
+    }
+    filters::add(&mut engine);
+    engine
+}
+
+#[cfg(test)]
+mod tests;
