@@ -6,8 +6,18 @@
 // Reason: the command line is where the world comes in (arguments, environment, working directory, files it writes).
 #![allow(clippy::disallowed_methods)]
 
+pub mod aws;
+pub mod change_list;
 pub mod completions;
+pub mod deploy;
+pub mod destroy;
 pub mod explain;
+pub mod follow;
+pub mod logs;
+pub mod run;
+pub mod select;
+pub mod stack_progress;
+pub mod status;
 pub mod terminal;
 
 use std::ffi::OsString;
@@ -30,6 +40,16 @@ pub struct Cli {
 /// The verbs, in the order in which `dpc --help` lists them. Verb files hold the words that help prints.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Deploy pipelines: check, compile, show what would change, change it
+    Deploy(deploy::Args),
+    /// Show stacks, the last runs and when the next one comes
+    Status(status::Args),
+    /// Start a run and follow it
+    Run(run::Args),
+    /// Print the timeline of a run and what its steps have written
+    Logs(logs::Args),
+    /// Remove a pipeline's stack
+    Destroy(destroy::Args),
     /// Explain a diagnostic code, such as DPC101
     Explain(explain::Args),
     /// Print a completion script for a shell
@@ -39,6 +59,11 @@ pub enum Verb {
 impl Verb {
     async fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         match self {
+            Verb::Deploy(args) => deploy::run(args, terminal).await,
+            Verb::Status(args) => status::run(args, terminal).await,
+            Verb::Run(args) => run::run(args, terminal).await,
+            Verb::Logs(args) => logs::run(args, terminal).await,
+            Verb::Destroy(args) => destroy::run(args, terminal).await,
             Verb::Explain(args) => explain::run(args, terminal).await,
             Verb::Completions(args) => completions::run(args, terminal).await,
         }

@@ -69,6 +69,29 @@ impl Terminal {
         let _gone = writeln!(std::io::stderr().lock(), "{line}");
     }
 
+    /// Asks a question on the terminal. `None` when there is nobody to ask: stdin or stderr is not a terminal, or CI.
+    ///
+    /// The line is read by a thread of its own, so that Ctrl-C ends the wait; a thread still reading keeps nothing alive.
+    pub async fn ask(&self, question: &str) -> Option<String> {
+        if !self.interactive || !std::io::stdin().is_terminal() {
+            return None;
+        }
+        let _gone = write!(std::io::stderr().lock(), "{question}");
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            let read = std::io::stdin().read_line(&mut line);
+            let _nobody_waits = answer.send(read.map(|_| line).unwrap_or_default());
+        });
+        tokio::select! {
+            line = answered => line.ok(),
+            _ = tokio::signal::ctrl_c() => {
+                self.say("");
+                Some(String::new())
+            }
+        }
+    }
+
     /// Prints findings: text is talk, everything else is data.
     pub fn findings(&self, files: &Files, findings: &Findings, format: Format) {
         match format {

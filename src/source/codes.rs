@@ -160,6 +160,7 @@ codes! {
     NotConfirmed = "616" "a question could not be asked";
 
     // 7xx: runs.
+    NothingSelected = "617" "no pipeline is selected";
     NotDeployed = "751" "pipeline is not deployed";
     NoSuchRun = "752" "there is no such run";
     RunFailed = "753" "run failed";

@@ -1,0 +1,303 @@
+//! `dpc deploy`: from checked files to stacks that run.
+//!
+//! The order is what makes it safe: everything is read and compiled, then the caller's account is compared, then the
+//! account's set-up, and only then is anything written, and nothing is changed before the changes were shown.
+
+use std::collections::BTreeMap;
+
+use super::aws::{EnvironmentArg, Here, Tone, act, count, size, took};
+use super::stack_progress::{self, Purposes, Watched};
+use super::{Exit, Failure, Terminal, change_list, select};
+use crate::cloud::artifacts::{self, Uploaded};
+use crate::cloud::stack::{self, Capabilities, ChangeSet, Event, Proposal, Request, StackState, Watch, changes};
+use crate::cloud::{CloudResult, Session, account};
+use crate::compile::{self, Compiled, Context};
+use crate::control::names;
+use crate::source::{Code, Finding, Findings};
+use crate::steps::runner;
+
+/// Arguments of `dpc deploy`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Pipelines: names, globs, owner:NAME, tag:KEY=VALUE. Without any, all of the project
+    #[arg(value_name = "SELECT")]
+    select: Vec<String>,
+    #[command(flatten)]
+    environment: EnvironmentArg,
+    /// Do not ask before changes are made
+    #[arg(long, short)]
+    yes: bool,
+    /// Do not wait until AWS has made the changes
+    #[arg(long)]
+    no_wait: bool,
+}
+
+/// How it went with one pipeline.
+enum Outcome {
+    Unchanged,
+    Deployed { created: bool, seconds: f64 },
+    Left,
+    Declined,
+    Interrupted,
+    Failed(Box<Finding>),
+}
+
+/// Checks, compiles and deploys.
+pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
+    let mut here = args.environment.read()?;
+    let compiled = compile_selected(&mut here, &args.select)?;
+    let session = here.session().await?;
+    account::check_version(&session).await?;
+
+    let mut outcomes: Vec<(&Compiled, Outcome)> = Vec::new();
+    for one in &compiled {
+        let deployment = Deployment { here: &here, session: &session, terminal, args: &args, compiled: one };
+        let outcome = deployment.run().await.unwrap_or_else(Outcome::Failed);
+        let interrupted = matches!(outcome, Outcome::Interrupted);
+        if let Outcome::Failed(finding) = &outcome {
+            // At once, beside the progress that led to it; the others go on.
+            terminal.findings(&here.files, &Findings::from((**finding).clone()), super::Format::Text);
+        }
+        outcomes.push((one, outcome));
+        if interrupted {
+            break;
+        }
+    }
+    Ok(conclude(&outcomes, compiled.len(), &here, terminal))
+}
+
+/// Everything that can be found without AWS, before AWS is asked.
+fn compile_selected(here: &mut Here, words: &[String]) -> Result<Vec<Compiled>, Failure> {
+    let context = Context { space: here.environment.space.clone(), environment: here.environment.name.clone() };
+    let mut findings = std::mem::take(&mut here.findings);
+    let mut compiled = Vec::new();
+    match select::select(&here.project, words) {
+        Ok(pipelines) => {
+            for pipeline in pipelines {
+                compiled.extend(compile::compile(pipeline, &context, &mut findings));
+            }
+        }
+        // Whoever has mistakes in the files sees those first: they may be why nothing is selected.
+        Err(finding) if !findings.has_errors() => findings.push(*finding),
+        Err(_) => {}
+    }
+    if findings.has_errors() {
+        return Err(Failure::new(std::mem::take(&mut here.files), findings));
+    }
+    Ok(compiled)
+}
+
+/// One pipeline on its way into one environment.
+struct Deployment<'a> {
+    here: &'a Here,
+    session: &'a Session,
+    terminal: &'a Terminal,
+    args: &'a Args,
+    compiled: &'a Compiled,
+}
+
+impl Deployment<'_> {
+    async fn run(&self) -> CloudResult<Outcome> {
+        let name = &self.compiled.pipeline;
+        let request = self.request().await?;
+        self.refuse_foreign(&request).await?;
+        let on_cleanup = |reason: &str| act(self.terminal, Tone::Odd, "Cleaning up", &format!("{name}: {reason}"));
+        let changes = match changes::propose(self.session, &request, on_cleanup).await? {
+            Proposal::Unchanged(_) => return Ok(Outcome::Unchanged),
+            Proposal::Changes(changes) => changes,
+        };
+        self.show(&changes);
+        if !self.args.yes && !self.confirm(&changes).await? {
+            let made_by_us = changes.creates.then_some(changes.stack.as_str());
+            changes::discard(self.session, &changes.id, made_by_us).await?;
+            return Ok(Outcome::Declined);
+        }
+        self.execute(&changes).await
+    }
+
+    /// Uploads what the template refers to, each content once, and says what the stack shall be.
+    async fn request(&self) -> CloudResult<Request> {
+        let Compiled { pipeline, artifact, .. } = self.compiled;
+        self.upload(names::artifact_key(pipeline, &artifact.sha256), artifact.bytes.clone(), "application/gzip")
+            .await?;
+        let script = runner::SCRIPT.as_bytes().to_vec();
+        self.upload(names::runner_key(&runner::sha256()), script, "text/x-shellscript").await?;
+        Ok(Request {
+            stack: names::pipeline_resource(pipeline),
+            template: artifacts::template(self.session, pipeline, self.compiled.template.to_json()).await?,
+            parameters: BTreeMap::new(),
+            tags: self.compiled.tags.clone(),
+            capabilities: Capabilities::Iam,
+        })
+    }
+
+    async fn upload(&self, key: String, bytes: Vec<u8>, kind: &str) -> CloudResult<()> {
+        let weight = size(bytes.len());
+        if artifacts::upload(self.session, &key, bytes, kind).await? == Uploaded::Sent {
+            act(self.terminal, Tone::Good, "Uploaded", &format!("{key} ({weight})"));
+        }
+        Ok(())
+    }
+
+    /// A stack of this name that dpc did not make, or made for another space, is not touched.
+    async fn refuse_foreign(&self, request: &Request) -> CloudResult<()> {
+        let Some(stack) = stack::describe(self.session, &request.stack).await? else { return Ok(()) };
+        let space = &self.here.environment.space;
+        // A review that was never executed carries no tags.
+        if stack.state == StackState::ReviewInProgress || stack.tags.get(names::SPACE_TAG) == Some(space) {
+            return Ok(());
+        }
+        let message = match stack.tags.get(names::SPACE_TAG) {
+            Some(other) => format!("stack `{}` was deployed for space `{other}`, not for `{space}`", stack.name),
+            None => format!("stack `{}` was not made by dpc: it has no tag `{}`", stack.name, names::SPACE_TAG),
+        };
+        Err(Box::new(
+            Finding::new(Code::ForeignStack, message)
+                .why("a pipeline's name is unique in an account and region; nothing was changed")
+                .help("rename the pipeline, deploy to another account or region, or delete the other stack"),
+        ))
+    }
+
+    fn show(&self, changes: &ChangeSet) {
+        let environment = &self.here.environment;
+        let what = if changes.creates { "creates" } else { "changes" };
+        self.terminal.say("");
+        self.terminal.say(&format!(
+            "`{}` {what} {} in environment `{}` (account {}, {})",
+            self.compiled.pipeline,
+            count(changes.changes.len(), "resource"),
+            environment.name,
+            environment.account,
+            environment.region
+        ));
+        for line in change_list::lines(&changes.changes, &self.purposes(), self.terminal) {
+            self.terminal.say(&line);
+        }
+        self.terminal.say("");
+    }
+
+    async fn confirm(&self, changes: &ChangeSet) -> CloudResult<bool> {
+        let question = format!("Deploy {}? [y/N] ", count(changes.changes.len(), "change"));
+        match self.terminal.ask(&question).await {
+            Some(answer) => Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")),
+            None => {
+                let made_by_us = changes.creates.then_some(changes.stack.as_str());
+                changes::discard(self.session, &changes.id, made_by_us).await?;
+                Err(Box::new(not_asked("dpc deploy")))
+            }
+        }
+    }
+
+    async fn execute(&self, changes: &ChangeSet) -> CloudResult<Outcome> {
+        let watch = Watch::begin(self.session, &changes.stack_id).await?;
+        let began = std::time::Instant::now();
+        changes::execute(self.session, changes).await?;
+        let resume = format!("dpc status {} --watch{}", self.compiled.pipeline, self.here.flag());
+        if self.args.no_wait {
+            act(
+                self.terminal,
+                Tone::Calm,
+                "Started",
+                &format!("AWS goes on with {}; watch it with `{resume}`", changes.stack),
+            );
+            return Ok(Outcome::Left);
+        }
+        let watched = stack_progress::follow(self.session, watch, &self.purposes(), self.terminal).await;
+        let watched = watched.map_err(|finding| {
+            let why = format!("AWS goes on with stack `{}`; only watching it failed", changes.stack);
+            Box::new(finding.why(why).help(format!("watch it again with `{resume}`")))
+        })?;
+        match watched {
+            Watched::Interrupted => {
+                act(self.terminal, Tone::Odd, "Interrupted", &format!("AWS goes on with stack {}", changes.stack));
+                act(self.terminal, Tone::Calm, "Resume", &resume);
+                Ok(Outcome::Interrupted)
+            }
+            Watched::Ended(state, _) if state.is_deployed() => {
+                Ok(Outcome::Deployed { created: changes.creates, seconds: began.elapsed().as_secs_f64() })
+            }
+            Watched::Ended(state, events) => Ok(Outcome::Failed(Box::new(self.failed(state, &events)))),
+        }
+    }
+
+    /// What went wrong first, at the line of YAML that made the resource.
+    fn failed(&self, state: StackState, events: &[Event]) -> Finding {
+        let Compiled { pipeline, origins, .. } = self.compiled;
+        let cause = stack::first_cause(events);
+        let reason = cause.and_then(|event| event.reason.as_deref()).unwrap_or("CloudFormation gave no reason");
+        let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
+        let reason = reason.trim_end_matches('.');
+        let message = match cause.filter(|event| !event.of_stack) {
+            Some(event) => {
+                format!("deploying `{pipeline}` failed: `{}` {}: {reason}", event.resource, event.state.words())
+            }
+            None => format!("deploying `{pipeline}` failed: {reason}"),
+        };
+        let span = cause.and_then(|event| origins.get(&event.resource));
+        let finding = match span {
+            Some(span) => Finding::at(Code::DeployFailed, *span, message, "this made the resource"),
+            None => Finding::new(Code::DeployFailed, message),
+        };
+        let resource =
+            cause.filter(|event| !event.of_stack).and_then(|event| self.compiled.template.get(&event.resource));
+        let purpose = resource.map(|resource| format!("it is: {}; ", resource.purpose())).unwrap_or_default();
+        finding
+            .why(format!("{purpose}the stack is in state {}: {}", state.as_str(), state.advice()))
+            .help(format!("mend the cause, then type `dpc deploy {pipeline}{}` again", self.here.flag()))
+    }
+
+    fn purposes(&self) -> Purposes {
+        let resources = self.compiled.template.resources();
+        resources.map(|(id, resource)| (id.to_owned(), resource.purpose().to_owned())).collect()
+    }
+}
+
+/// A command that asks has nobody to ask.
+pub fn not_asked(command: &str) -> Finding {
+    Finding::new(Code::NotConfirmed, format!("`{command}` asks before it writes, and there is no terminal to ask on"))
+        .why("nothing was changed")
+        .help("look at what would change, then type the command with `--yes`")
+}
+
+/// One line a pipeline, and what to type next.
+fn conclude(outcomes: &[(&Compiled, Outcome)], all: usize, here: &Here, terminal: &Terminal) -> Exit {
+    let width = outcomes.iter().map(|(compiled, _)| compiled.pipeline.len()).max().unwrap_or(0);
+    let mut exit = Exit::Done;
+    let mut deployed = None;
+    for (compiled, outcome) in outcomes {
+        let name = format!("{:width$}", compiled.pipeline);
+        match outcome {
+            Outcome::Unchanged => act(terminal, Tone::Good, "Unchanged", compiled.pipeline.as_str()),
+            Outcome::Deployed { created, seconds } => {
+                let word = if *created { "Created" } else { "Updated" };
+                act(terminal, Tone::Good, word, &format!("{name}  in {}", took(*seconds)));
+                deployed = deployed.or(Some(*compiled));
+            }
+            Outcome::Left => {}
+            Outcome::Declined => {
+                act(terminal, Tone::Odd, "Declined", &format!("{name}  nothing was changed"));
+                exit = Exit::Fault;
+            }
+            Outcome::Interrupted => exit = Exit::Fault,
+            Outcome::Failed(finding) => {
+                if outcomes.len() > 1 {
+                    act(terminal, Tone::Bad, "Failed", &format!("{name}  {}", finding.code.id()));
+                }
+                exit = Exit::Fault;
+            }
+        }
+    }
+    if outcomes.len() < all {
+        act(terminal, Tone::Odd, "Not begun", &count(all - outcomes.len(), "pipeline"));
+    }
+    if let Some(compiled) = deployed.filter(|_| exit == Exit::Done) {
+        act(terminal, Tone::Calm, "Next", &next(compiled, here));
+    }
+    exit
+}
+
+/// The command that starts the first run by hand.
+fn next(compiled: &Compiled, here: &Here) -> String {
+    let label = super::run::current_partition(&compiled.plan).map(|label| format!(" --partition {label}"));
+    format!("dpc run {}{}{}", compiled.pipeline, label.unwrap_or_default(), here.flag())
+}

@@ -1,0 +1,108 @@
+//! `dpc destroy`: removes what a pipeline's stack holds, after it was said what goes and what stays.
+
+use super::aws::{EnvironmentArg, Here, Tone, act, took};
+use super::deploy::not_asked;
+use super::stack_progress::{self, Purposes, Watched};
+use super::{Exit, Failure, Terminal};
+use crate::cloud::stack::{self, Phase, Stack, StackState, Watch, changes, events};
+use crate::cloud::{CloudResult, Session};
+use crate::control::names;
+use crate::source::{Code, Finding};
+
+/// Arguments of `dpc destroy`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The pipeline; it need not be in the project any more
+    pipeline: String,
+    #[command(flatten)]
+    environment: EnvironmentArg,
+    /// Do not ask for the pipeline's name
+    #[arg(long, short)]
+    yes: bool,
+}
+
+/// Removes a pipeline's stack.
+pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
+    let here = args.environment.read()?;
+    let session = here.session().await?;
+    let name = names::pipeline_resource(&args.pipeline);
+    let Some(stack) = stack::describe(&session, &name).await? else {
+        let place = format!("in environment `{}`", here.environment.name);
+        act(terminal, Tone::Good, "Gone", &format!("{} is not deployed {place}", args.pipeline));
+        return Ok(Exit::Done);
+    };
+    refuse(&stack, &here)?;
+    show(&args.pipeline, &stack, &session, &here, terminal);
+    if !args.yes && !confirm(&args.pipeline, terminal).await? {
+        act(terminal, Tone::Odd, "Declined", "nothing was removed");
+        return Ok(Exit::Fault);
+    }
+    Ok(remove(&args.pipeline, &stack, &session, &here, terminal).await?)
+}
+
+/// What is not this pipeline's, or is busy, stays.
+fn refuse(stack: &Stack, here: &Here) -> CloudResult<()> {
+    let space = &here.environment.space;
+    let own = stack.tags.get(names::SPACE_TAG);
+    if own.is_none() && stack.state != StackState::ReviewInProgress || own.is_some_and(|own| own != space) {
+        let finding = Finding::new(
+            Code::ForeignStack,
+            format!("stack `{}` was not deployed by dpc for space `{space}`", stack.name),
+        );
+        return Err(Box::new(
+            finding.why("nothing was removed").help("look at its tags in the CloudFormation console"),
+        ));
+    }
+    match stack.state.phase() {
+        Phase::Busy if stack.state != StackState::DeleteInProgress => Err(Box::new(changes::busy(stack))),
+        Phase::Busy | Phase::Ready | Phase::Reviewed | Phase::FailedCreate | Phase::Stuck | Phase::Gone => Ok(()),
+    }
+}
+
+fn show(pipeline: &str, stack: &Stack, session: &Session, here: &Here, terminal: &Terminal) {
+    let environment = &here.environment;
+    terminal.say(&format!(
+        "`{pipeline}` will be removed from environment `{}` (account {}, {})",
+        environment.name, environment.account, environment.region
+    ));
+    terminal.say(&format!(
+        "  goes   stack {}: state machine, schedules, roles, alerts and the log of its state machine",
+        stack.name
+    ));
+    terminal.say(&format!("  stays  rows of its runs in table {}", names::RUNS_TABLE));
+    terminal.say(&format!("  stays  archives and cluster logs in bucket {}", session.bucket()));
+    terminal.say("");
+}
+
+async fn confirm(pipeline: &str, terminal: &Terminal) -> CloudResult<bool> {
+    match terminal.ask(&format!("Type `{pipeline}` to remove it: ")).await {
+        Some(answer) => Ok(answer.trim() == pipeline),
+        None => Err(Box::new(not_asked("dpc destroy"))),
+    }
+}
+
+async fn remove(
+    pipeline: &str,
+    stack: &Stack,
+    session: &Session,
+    here: &Here,
+    terminal: &Terminal,
+) -> CloudResult<Exit> {
+    let began = std::time::Instant::now();
+    let watch = Watch::begin(session, &stack.id).await?;
+    if stack.state != StackState::DeleteInProgress {
+        stack::delete(session, stack).await?;
+    }
+    match stack_progress::follow(session, watch, &Purposes::new(), terminal).await? {
+        Watched::Interrupted => {
+            act(terminal, Tone::Odd, "Interrupted", &format!("AWS goes on removing stack {}", stack.name));
+            act(terminal, Tone::Calm, "Resume", &format!("dpc status {pipeline} --watch{}", here.flag()));
+            Ok(Exit::Fault)
+        }
+        Watched::Ended(StackState::DeleteComplete, _) => {
+            act(terminal, Tone::Good, "Removed", &format!("{pipeline}  in {}", took(began.elapsed().as_secs_f64())));
+            Ok(Exit::Done)
+        }
+        Watched::Ended(_, seen) => Err(Box::new(events::delete_failed(&stack.name, &seen))),
+    }
+}
