@@ -22,7 +22,11 @@ fn the_published_schemas_are_current() {
             std::fs::write(&path, published.text()).expect("the repository can be written");
         }
         let there = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(there == published.text(), "{} is not current: run `UPDATE=1 cargo test --test schemas`", path.display());
+        assert!(
+            there == published.text(),
+            "{} is not current: run `UPDATE=1 cargo test --test schemas`",
+            path.display()
+        );
     }
 }
 

@@ -15,10 +15,13 @@ pub mod explain;
 pub mod follow;
 pub mod logs;
 pub mod run;
+pub mod schedules;
+pub mod schema;
 pub mod select;
 pub mod stack_progress;
 pub mod status;
 pub mod terminal;
+pub mod validate;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -40,6 +43,8 @@ pub struct Cli {
 /// The verbs, in the order in which `dpc --help` lists them. Verb files hold the words that help prints.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Check the project: every file, every pipeline, for every environment; writes nothing
+    Validate(validate::Args),
     /// Deploy pipelines: check, compile, show what would change, change it
     Deploy(deploy::Args),
     /// Show stacks, the last runs and when the next one comes
@@ -50,6 +55,8 @@ pub enum Verb {
     Logs(logs::Args),
     /// Remove a pipeline's stack
     Destroy(destroy::Args),
+    /// Print the JSON Schema of pipeline.yaml or dpc.yaml, for editors
+    Schema(schema::Args),
     /// Explain a diagnostic code, such as DPC101
     Explain(explain::Args),
     /// Print a completion script for a shell
@@ -59,11 +66,13 @@ pub enum Verb {
 impl Verb {
     async fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         match self {
+            Verb::Validate(args) => validate::run(args, terminal).await,
             Verb::Deploy(args) => deploy::run(args, terminal).await,
             Verb::Status(args) => status::run(args, terminal).await,
             Verb::Run(args) => run::run(args, terminal).await,
             Verb::Logs(args) => logs::run(args, terminal).await,
             Verb::Destroy(args) => destroy::run(args, terminal).await,
+            Verb::Schema(args) => schema::run(args, terminal).await,
             Verb::Explain(args) => explain::run(args, terminal).await,
             Verb::Completions(args) => completions::run(args, terminal).await,
         }

@@ -1,0 +1,133 @@
+//! `dpc validate`: everything that `synth` does, for every environment, but write.
+
+use std::collections::BTreeMap;
+
+use super::{Exit, Failure, Format, Terminal, schedules};
+use crate::compile::{self, Compiled};
+use crate::language::project::{EnvironmentChoice, Workspace, find_root};
+use crate::source::{Files, Findings, Severity, Span};
+
+/// Arguments of `dpc validate`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Exit code: 0 nothing is wrong, 1 something is, 2 wrong usage. Warnings alone are no fault.\n\
+                        `dpc explain CODE` tells more about a finding.")]
+pub struct Args {
+    /// Check this environment only; without it, all are checked
+    #[arg(long = "env", value_name = "NAME")]
+    environment: Option<String>,
+    /// How findings are printed: text goes to stderr, everything else to stdout
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Say when each pipeline runs, and how near it comes to AWS's limits
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+/// What was checked, and what was found.
+struct Checked {
+    files: Files,
+    findings: Findings,
+    environments: Vec<String>,
+    /// By path, as compiled for the first environment that it compiles for.
+    pipelines: BTreeMap<String, Option<Compiled>>,
+}
+
+/// Checks the project that the working directory lies in.
+pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
+    let checked = check(args.environment)?;
+    if args.format != Format::Text {
+        terminal.findings(&checked.files, &checked.findings, args.format);
+    } else {
+        if args.verbose {
+            checked.pipelines.iter().for_each(|(path, compiled)| describe(path, compiled.as_ref(), terminal));
+        }
+        terminal.findings(&checked.files, &checked.findings, Format::Text);
+        if !checked.findings.has_errors() {
+            terminal.say(&checked.praise());
+        }
+    }
+    Ok(if checked.findings.has_errors() { Exit::Fault } else { Exit::Done })
+}
+
+fn check(environment: Option<String>) -> Result<Checked, Failure> {
+    let here = std::env::current_dir().unwrap_or_else(|_| ".".into());
+    let workspace = Workspace::read(&find_root(&here)?);
+    let environments = match environment {
+        Some(name) => vec![name],
+        None => workspace.environments(),
+    };
+    let mut choices: Vec<_> = environments.iter().cloned().map(EnvironmentChoice::Named).collect();
+    if choices.is_empty() {
+        choices.push(EnvironmentChoice::Any);
+    }
+    let mut checked =
+        Checked { files: Files::new(), findings: Findings::new(), environments, pipelines: BTreeMap::new() };
+    for choice in choices {
+        checked.take(&workspace, &choice);
+    }
+    checked.findings = checked.findings.sorted();
+    Ok(checked)
+}
+
+impl Checked {
+    /// Checks the project for one environment.
+    fn take(&mut self, workspace: &Workspace, choice: &EnvironmentChoice) {
+        let loaded = workspace.load(choice);
+        self.files = loaded.files;
+        let known = errors(&loaded.findings);
+        self.findings.extend(loaded.findings);
+        let Some(project) = loaded.project else { return };
+        for pipeline in &project.pipelines {
+            let context = project.environment.as_ref().map_or_else(
+                || compile::Context { space: "none".to_owned(), environment: "none".to_owned() },
+                |chosen| compile::Context { space: chosen.space.clone(), environment: chosen.name.clone() },
+            );
+            let mut found = Findings::new();
+            let compiled = compile::compile(pipeline, &context, &mut found);
+            // What an earlier stage has said of a place is not said again in other words.
+            let is_new = |span: Span| !known.iter().any(|other| overlap(*other, span));
+            self.findings.extend(
+                found.into_iter().filter(|finding| finding.primary.as_ref().is_none_or(|label| is_new(label.span))),
+            );
+            let slot = self.pipelines.entry(pipeline.path.clone()).or_default();
+            *slot = slot.take().or(compiled);
+        }
+    }
+
+    /// `2 pipelines are fine, for dev and prod`.
+    fn praise(&self) -> String {
+        let pipelines = match self.pipelines.len() {
+            0 => return "no pipeline to check: no file matches `pipelines` of the dpc.yaml".to_owned(),
+            1 => "1 pipeline is fine".to_owned(),
+            several => format!("{several} pipelines are fine"),
+        };
+        match self.environments.split_last() {
+            None => pipelines,
+            Some((only, [])) => format!("{pipelines}, for {only}"),
+            Some((last, others)) => format!("{pipelines}, for {} and {last}", others.join(", ")),
+        }
+    }
+}
+
+fn errors(findings: &Findings) -> Vec<Span> {
+    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
+    errors.filter_map(|finding| finding.primary.as_ref().map(|label| label.span)).collect()
+}
+
+fn overlap(one: Span, other: Span) -> bool {
+    one.file == other.file && one.start < other.end && other.start < one.end
+}
+
+/// What `-v` says of a pipeline.
+fn describe(path: &str, compiled: Option<&Compiled>, terminal: &Terminal) {
+    let Some(compiled) = compiled else {
+        return terminal.data(&format!("{path}\n  not compiled, because it has errors\n\n"));
+    };
+    let mut lines = vec![format!("{} ({path})", compiled.pipeline)];
+    lines.extend(schedules::lines(&compiled.plan, jiff::Timestamp::now()).into_iter().map(|line| format!("  {line}")));
+    if let Some(size) = compiled.sizes.iter().max_by_key(|size| size.percent()) {
+        let (percent, what, amount, limit, unit) = (size.percent(), &size.what, size.amount, size.limit, size.unit);
+        lines.push(format!("  nearest limit, at {percent} %: {what}, {amount} of {limit} {unit}"));
+    }
+    terminal.data(&format!("{}\n\n", lines.join("\n")));
+}
