@@ -20,6 +20,7 @@ pub mod schema;
 pub mod select;
 pub mod stack_progress;
 pub mod status;
+pub mod synth;
 pub mod terminal;
 pub mod validate;
 
@@ -57,6 +58,9 @@ pub enum Verb {
     Destroy(destroy::Args),
     /// Print the JSON Schema of pipeline.yaml or dpc.yaml, for editors
     Schema(schema::Args),
+    /// Write the CloudFormation templates, without AWS
+    #[command(alias = "compile")]
+    Synth(synth::Args),
     /// Explain a diagnostic code, such as DPC101
     Explain(explain::Args),
     /// Print a completion script for a shell
@@ -73,6 +77,7 @@ impl Verb {
             Verb::Logs(args) => logs::run(args, terminal).await,
             Verb::Destroy(args) => destroy::run(args, terminal).await,
             Verb::Schema(args) => schema::run(args, terminal).await,
+            Verb::Synth(args) => synth::run(args, terminal).await,
             Verb::Explain(args) => explain::run(args, terminal).await,
             Verb::Completions(args) => completions::run(args, terminal).await,
         }

@@ -140,6 +140,7 @@ codes! {
     TooLarge = "501" "compiled pipeline is too large for AWS";
     NearLimit = "502" "compiled pipeline is almost too large for AWS";
     DynamicReference = "503" "text that CloudFormation would replace";
+    NotWritten = "504" "template cannot be written";
 
     // 6xx: AWS and deployment.
     NoCredentials = "601" "no AWS credentials";

@@ -1,0 +1,117 @@
+//! `dpc synth`: writes the templates that a deployment would send, and says how near they are to AWS's limits.
+//!
+//! The bytes are the same wherever and whenever the same files are compiled. A file that holds them already is left
+//! untouched, so that its time tells when the template last changed.
+
+use std::path::{Path, PathBuf};
+
+use super::{Exit, Failure, Format, Terminal};
+use crate::compile::checks::Size;
+use crate::compile::{self, Compiled, Context};
+use crate::language::project::{self, EnvironmentChoice, Loaded};
+use crate::source::{Code, Files, Finding, Findings};
+
+/// Arguments of `dpc synth`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Environment of dpc.yaml; not needed when there is only one
+    #[arg(long = "env", env = "DPC_ENV", value_name = "NAME")]
+    environment: Option<String>,
+    /// Folder that the templates are written to
+    #[arg(long, value_name = "DIR", default_value = "./dpc.out")]
+    out: PathBuf,
+    /// Form of the templates
+    #[arg(long, value_enum, default_value_t)]
+    format: TemplateFormat,
+}
+
+/// The two forms that CloudFormation takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum TemplateFormat {
+    /// What a deployment sends
+    #[default]
+    Json,
+    /// The same, easier to read
+    Yaml,
+}
+
+impl TemplateFormat {
+    fn extension(self) -> &'static str {
+        match self {
+            TemplateFormat::Json => "json",
+            TemplateFormat::Yaml => "yaml",
+        }
+    }
+
+    /// The template in this form.
+    ///
+    /// # Errors
+    /// Never for a template that JSON can hold; the YAML writer's signature says otherwise.
+    fn text(self, compiled: &Compiled) -> Result<String, Box<Finding>> {
+        match self {
+            TemplateFormat::Json => Ok(compiled.template.to_json()),
+            // Quotes whatever YAML 1.1 would take for something else, because that is what CloudFormation reads.
+            TemplateFormat::Yaml => serde_saphyr::to_string(&compiled.template.to_value())
+                .map_err(|error| Box::new(Finding::new(Code::NotWritten, format!("cannot write YAML: {error}")))),
+        }
+    }
+}
+
+/// Compiles every pipeline of the project and writes what has changed.
+pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
+    let (files, findings, compiled) = compile_all(args.environment.clone())?;
+    terminal.findings(&files, &findings, Format::Text);
+    for one in &compiled {
+        let path = args.out.join(format!("{}.template.{}", one.pipeline, args.format.extension()));
+        let changed = write(&path, &args.format.text(one)?)?;
+        terminal.say(&describe(one, changed));
+        terminal.data(&format!("{}\n", path.display()));
+    }
+    Ok(Exit::Done)
+}
+
+fn compile_all(environment: Option<String>) -> Result<(Files, Findings, Vec<Compiled>), Failure> {
+    let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+    let root = project::find_root(&here)?;
+    let Loaded { files, mut findings, project } = project::load(&root, &EnvironmentChoice::from_option(environment));
+    let mut compiled = Vec::new();
+    if let Some((project, environment)) = project.as_ref().and_then(|all| Some((all, all.environment.as_ref()?))) {
+        let context = Context { space: environment.space.clone(), environment: environment.name.clone() };
+        compiled = project.pipelines.iter().filter_map(|one| compile::compile(one, &context, &mut findings)).collect();
+    }
+    if findings.has_errors() {
+        return Err(Failure::new(files, findings));
+    }
+    Ok((files, findings.sorted(), compiled))
+}
+
+/// Whether the file had to be written.
+fn write(path: &Path, text: &str) -> Result<bool, Box<Finding>> {
+    if std::fs::read(path).is_ok_and(|before| before == text.as_bytes()) {
+        return Ok(false);
+    }
+    let refused = |error: std::io::Error| {
+        Box::new(
+            Finding::new(Code::NotWritten, format!("cannot write `{}`: {error}", path.display()))
+                .help("name a folder that you may write to: `dpc synth --out DIR`"),
+        )
+    };
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(refused)?;
+    }
+    std::fs::write(path, text).map_err(refused)?;
+    Ok(true)
+}
+
+/// `listings: written, 7 resources; the policy "…" uses 21% of 10240 characters`.
+fn describe(compiled: &Compiled, changed: bool) -> String {
+    let word = if changed { "written" } else { "unchanged" };
+    let resources = compiled.template.resources().count();
+    let fullest = compiled.sizes.iter().max_by_key(|size| size.percent());
+    let limit = fullest.map(|size| format!("; fullest: {}", used(size))).unwrap_or_default();
+    format!("{}: {word}, {resources} resources{limit}", compiled.pipeline)
+}
+
+fn used(size: &Size) -> String {
+    format!("{}, {}% of {} {}", size.what, size.percent(), size.limit, size.unit)
+}
