@@ -9,6 +9,7 @@ pub mod compile;
 pub mod compute;
 pub mod control;
 pub mod documents;
+pub mod functions;
 pub mod language;
 pub mod source;
 pub mod steps;

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    dpc::cli::main()
+    if dpc::functions::is_lambda() { dpc::functions::run() } else { dpc::cli::main() }
 }

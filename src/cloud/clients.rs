@@ -6,11 +6,13 @@
 //! TLS is rustls with ring: the SDK's default, aws-lc, doubles the time of a clean build (docs/decisions/).
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpClient, SharedHttpConnector};
 
 /// Which credentials and which region. What is absent comes from the standard AWS chain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -128,4 +130,15 @@ impl Clients {
     pub fn sts(&self) -> &aws_sdk_sts::Client {
         self.sts.get_or_init(|| aws_sdk_sts::Client::new(&self.config))
     }
+}
+
+/// A connector for requests that no SDK client makes, with the same TLS.
+pub fn connector() -> SharedHttpConnector {
+    let settings = HttpConnectorSettings::builder()
+        .connect_timeout(Duration::from_secs(5))
+        .read_timeout(Duration::from_secs(30))
+        .build();
+    let connector =
+        Connector::builder().connector_settings(settings).tls_provider(Provider::Rustls(CryptoMode::Ring)).build();
+    SharedHttpConnector::new(connector)
 }

@@ -159,9 +159,22 @@ codes! {
     DeleteFailed = "614" "stack could not be deleted";
     ForeignStack = "615" "stack belongs to something else";
     NotConfirmed = "616" "a question could not be asked";
+    NothingSelected = "617" "no pipeline is selected";
+    NotALinuxProgram = "650" "binary is no program that Lambda can run";
+    GlibcTooNew = "651" "binary needs a newer C library than Lambda has";
+    MixedSubnets = "652" "subnets do not fit together";
 
     // 7xx: runs.
-    NothingSelected = "617" "no pipeline is selected";
+    BadEnvelope = "701" "request to the account function cannot be read";
+    NotRegistered = "702" "pipeline is not registered";
+    OtherSpace = "703" "pipeline is deployed for another space";
+    WrongPartition = "704" "partition does not fit the pipeline";
+    BadParams = "705" "parameters do not fit the pipeline";
+    NotRendered = "706" "arguments of a run cannot be rendered";
+    InputTooLarge = "707" "arguments of a run are too large";
+    StartRefused = "708" "Step Functions refused to start the run";
+    AlreadyRegistered = "709" "pipeline is registered by another stack";
+    BadPlan = "710" "plan of a pipeline cannot be read";
     NotDeployed = "751" "pipeline is not deployed";
     NoSuchRun = "752" "there is no such run";
     RunFailed = "753" "run failed";

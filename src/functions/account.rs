@@ -1,0 +1,127 @@
+//! The account function's front: which kind of event is it, and who deals with it.
+//!
+//! In comes any event that reaches the function; out comes its answer. It refuses to guess: an event that is none of the
+//! known kinds is an error, and ends in the dead-letter queue where a person sees it.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::cloud::CloudResult;
+use crate::cloud::runs::Store;
+use crate::control::run::Source;
+use crate::functions::world::World;
+use crate::functions::{registration, start, status};
+use crate::source::{Code, Finding};
+
+/// The function and its surroundings. `S` is `dpc-runs`, `W` everything else outside.
+#[derive(Debug)]
+pub struct Account<S, W> {
+    /// The table.
+    pub store: S,
+    /// The rest of the world.
+    pub world: W,
+    /// What the account stack says.
+    pub settings: Settings,
+}
+
+/// What the account stack hands over in environment variables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where clusters run; a run takes the one of its number, so that a rerun tries the next zone.
+    pub subnets: Vec<String>,
+    /// Security group of primary nodes.
+    pub primary_group: String,
+    /// Security group of core nodes.
+    pub core_group: String,
+    /// Security group of EMR's own access; for private subnets only.
+    pub service_group: Option<String>,
+}
+
+impl Settings {
+    /// Reads the environment variables that `templates/account.yaml` sets.
+    ///
+    /// # Errors
+    /// One is missing.
+    pub fn from_environment() -> Result<Self, String> {
+        let read = |name: &str| std::env::var(name).map_err(|_| format!("environment variable `{name}` is not set"));
+        let subnets: Vec<String> = read("DPC_SUBNETS")?.split(',').map(str::to_owned).collect();
+        if subnets.iter().any(String::is_empty) {
+            return Err("environment variable `DPC_SUBNETS` names no subnet".to_owned());
+        }
+        Ok(Self {
+            subnets,
+            primary_group: read("DPC_PRIMARY_SG")?,
+            core_group: read("DPC_CORE_SG")?,
+            service_group: Some(read("DPC_SERVICE_SG")?).filter(|group| !group.is_empty()),
+        })
+    }
+}
+
+/// The kinds of event.
+#[derive(Debug)]
+enum Event {
+    Version,
+    Sweep,
+    Registration(Value),
+    Status(Value),
+    Start(Value),
+    Unknown,
+}
+
+impl Event {
+    fn of(event: Value) -> Self {
+        match event.get("dpc").and_then(Value::as_str) {
+            Some("version") => return Event::Version,
+            Some("sweep") => return Event::Sweep,
+            Some(_) => return Event::Unknown,
+            None => {}
+        }
+        if event.get("RequestType").is_some() {
+            Event::Registration(event)
+        } else if event.get("source").and_then(Value::as_str) == Some("aws.states") {
+            Event::Status(event)
+        } else if event.get("version").is_some() && event.get("pipeline").is_some() {
+            Event::Start(event)
+        } else {
+            Event::Unknown
+        }
+    }
+}
+
+impl<S: Store, W: World> Account<S, W> {
+    /// Deals with one event; `deadline` is when Lambda ends this invocation.
+    ///
+    /// # Errors
+    /// What could not be done. Lambda tries an asynchronous event again, and puts it into the dead-letter queue in the end.
+    pub async fn handle(&self, event: Value, deadline: Timestamp) -> CloudResult<Value> {
+        match Event::of(event) {
+            Event::Version => Ok(json!({ "version": env!("CARGO_PKG_VERSION") })),
+            Event::Sweep => Ok(self.sweep(deadline).await?.to_json()),
+            Event::Registration(event) => registration::handle(self, &event).await,
+            Event::Status(event) => status::handle(self, &event).await,
+            Event::Start(event) => self.answer(event).await,
+            Event::Unknown => Err(Box::new(
+                Finding::new(Code::BadEnvelope, "the account function was sent an event of no kind that it knows")
+                    .help("start runs with `dpc run`; nothing else needs to call this function"),
+            )),
+        }
+    }
+
+    /// A person is waiting for `run`, `rerun` and `backfill` and is told why nothing starts. Nobody reads the answer to
+    /// the others: there, a refusal must be an error, so that it ends in the dead-letter queue.
+    async fn answer(&self, event: Value) -> CloudResult<Value> {
+        let waits = event.get("source").and_then(|source| serde_json::from_value::<Source>(source.clone()).ok());
+        let waits = matches!(waits, Some(Source::Run | Source::Rerun | Source::Backfill));
+        match start::handle(self, event).await {
+            Ok(started) => Ok(started.to_json()),
+            Err(refusal) if waits && start::is_refusal(refusal.code) => {
+                let message = match &refusal.help {
+                    Some(help) => format!("{}; {help}", refusal.message),
+                    None => refusal.message.clone(),
+                };
+                Ok(json!({ "error": { "code": refusal.code.id(), "message": message } }))
+            }
+            Err(finding) => Err(finding),
+        }
+    }
+}

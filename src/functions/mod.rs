@@ -1,0 +1,78 @@
+//! The account function: Lambda events in, decisions, AWS calls out.
+//!
+//! In come envelopes, status events, registrations and the sweep's tick; out come runs that are started once, followed to
+//! their end, released and announced. This floor refuses to know YAML and the command line, and it keeps nothing between
+//! two events: whatever it must remember is in `dpc-runs`.
+#![allow(clippy::disallowed_methods)] // Lambda's environment variables and clock are this floor's input.
+
+pub mod account;
+pub mod metrics;
+pub mod params;
+pub mod prepare;
+pub mod registration;
+pub mod release;
+pub mod senders;
+pub mod settle;
+pub mod start;
+pub mod status;
+pub mod sweep;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+pub mod world;
+
+use std::process::ExitCode;
+
+use lambda_runtime::{LambdaEvent, service_fn};
+use serde_json::Value;
+
+use crate::cloud::runs::Table;
+use crate::cloud::{Caller, Clients, Target};
+use account::{Account, Settings};
+use world::Aws;
+
+/// Whether this process is the account function: Lambda says where its runtime API is, and starts `bootstrap`.
+pub fn is_lambda() -> bool {
+    let name = std::env::args_os().next();
+    let name = name.as_deref().and_then(|path| std::path::Path::new(path).file_name());
+    std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some() || name.is_some_and(|name| name == "bootstrap")
+}
+
+/// The whole life of the process inside Lambda.
+pub fn run() -> ExitCode {
+    // One JSON object a line: CloudWatch Logs finds fields in it, and Lambda adds the request id.
+    tracing_subscriber::fmt().json().flatten_event(true).with_target(false).with_ansi(false).init();
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "the function cannot start");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(serve()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "the function cannot go on");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve() -> Result<(), lambda_runtime::Error> {
+    let settings = Settings::from_environment()?;
+    let clients = Clients::new(&Target::default()).await;
+    let region = clients.region().unwrap_or_default().to_owned();
+    let caller = Caller { region, ..Caller::default() };
+    let table = Table::new(clients.dynamodb().clone(), caller.clone());
+    let account = Account { store: table, world: Aws::new(clients, caller), settings };
+    let account = &account;
+    let handle = move |event: LambdaEvent<Value>| async move {
+        let deadline = event.context.deadline();
+        account.handle(event.payload, jiff::Timestamp::try_from(deadline)?).await.map_err(|finding| {
+            tracing::error!(code = finding.code.id(), why = finding.why, "{}", finding.message);
+            lambda_runtime::Error::from(format!("{}: {}", finding.code.id(), finding.message))
+        })
+    };
+    lambda_runtime::run(service_fn(handle)).await
+}

@@ -1,0 +1,264 @@
+//! The one door: an envelope in, at most one run out.
+//!
+//! In comes who wants which pipeline to run for what time or partition; out comes the run that this start key stands for,
+//! started. Each step leaves a mark that the next delivery, or the sweep, goes on from: the claim in the table, the
+//! execution's name in Step Functions. It refuses to know how arguments are rendered.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::cloud::CloudResult;
+use crate::cloud::runs::{Progress, Registration, Run, Store};
+use crate::control::plan::Plan;
+use crate::control::run::{ENVELOPE_VERSION, Envelope, RunId, RunRef, Source, Status};
+use crate::functions::account::Account;
+use crate::functions::prepare::{self, Wish};
+use crate::functions::settle::is_wanted;
+use crate::functions::status::shortened;
+use crate::functions::world::{Started, World};
+use crate::source::{Code, Finding};
+
+/// How many newer runs of its partition a claim lets pass before it gives up, to be delivered again.
+const CLAIM_ATTEMPTS: u32 = 10;
+
+/// The answer to an envelope.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// The run.
+    pub run: Run,
+    /// Whether this envelope made it.
+    pub new: bool,
+}
+
+impl Answer {
+    /// As the caller reads it.
+    pub fn to_json(&self) -> Value {
+        let Run { reference, status, execution, error, cause, .. } = &self.run;
+        let mut answer = json!({ "run": reference.to_string(), "status": status.as_str(), "new": self.new });
+        if let Some(fields) = answer.as_object_mut() {
+            let optional = [("executionArn", execution), ("error", error), ("cause", cause)];
+            fields.extend(optional.into_iter().filter_map(|(name, value)| Some((name.into(), value.clone()?.into()))));
+            // An error of the run is not an error of the start, which the caller tells by this name.
+            if let Some(error) = fields.remove("error") {
+                fields.insert("runError".into(), error);
+            }
+        }
+        answer
+    }
+}
+
+/// Codes by which the door says no: nothing was claimed, and the same envelope will be refused again.
+pub fn is_refusal(code: Code) -> bool {
+    matches!(code, Code::BadEnvelope | Code::NotRegistered | Code::OtherSpace | Code::WrongPartition | Code::BadParams)
+}
+
+/// Reads an envelope and lets it in.
+///
+/// # Errors
+/// Refusals ([`is_refusal`]), and what AWS refuses.
+pub async fn handle<S: Store, W: World>(account: &Account<S, W>, envelope: Value) -> CloudResult<Answer> {
+    let envelope: Envelope = serde_json::from_value(envelope).map_err(|error| {
+        Box::new(
+            Finding::new(Code::BadEnvelope, format!("a request to start a run cannot be read: {error}"))
+                .why("the account function and whoever asks must be of the same version of dpc")
+                .help("run `dpc setup account` and `dpc deploy` with the same dpc"),
+        )
+    })?;
+    account.start(&envelope).await
+}
+
+impl<S: Store, W: World> Account<S, W> {
+    /// The run that this envelope stands for, started.
+    ///
+    /// # Errors
+    /// Refusals ([`is_refusal`]), and what AWS refuses.
+    pub async fn start(&self, envelope: &Envelope) -> CloudResult<Answer> {
+        let registration = self.admit(envelope).await?;
+        let now = self.world.now();
+        let wish = prepare::wish(&registration.plan, envelope, now)?;
+        let (run, new) = self.claim(envelope, &wish, now).await?;
+        tracing::info!(run = %run.reference, key = run.key, source = ?run.source, new, "asked to start");
+        let run = if new { self.launch(run, &registration).await? } else { self.carry_on(run, &registration).await? };
+        Ok(Answer { run, new })
+    }
+
+    /// The registration of the pipeline that is to run, if it is this space's.
+    async fn admit(&self, envelope: &Envelope) -> CloudResult<Registration> {
+        let Envelope { pipeline, space, version, .. } = envelope;
+        if *version != ENVELOPE_VERSION {
+            let message = format!("a request to start `{pipeline}` has version {version}, not {ENVELOPE_VERSION}");
+            let finding = Finding::new(Code::BadEnvelope, message);
+            return Err(Box::new(finding.help("run `dpc setup account` and `dpc deploy` with the same dpc")));
+        }
+        let Some(registration) = self.store.registration(pipeline).await? else {
+            let finding =
+                Finding::new(Code::NotRegistered, format!("pipeline `{pipeline}` is not registered in this account"));
+            let finding =
+                finding.why("registration is part of its deployment: it was never deployed here, or was destroyed");
+            return Err(Box::new(finding.help("deploy it with `dpc deploy`, and see what is there with `dpc status`")));
+        };
+        let deployed = &registration.plan.space;
+        if deployed != space {
+            let message = format!("pipeline `{pipeline}` is deployed for space `{deployed}`, not for `{space}`");
+            let finding =
+                Finding::new(Code::OtherSpace, message).why("one account and region holds one space of a pipeline");
+            return Err(Box::new(
+                finding.help(format!("choose the environment whose space is `{deployed}` with `--env`")),
+            ));
+        }
+        Ok(registration)
+    }
+
+    /// The run of the envelope's key, taken now or before, and whether it was now.
+    async fn claim(&self, envelope: &Envelope, wish: &Wish, now: Timestamp) -> CloudResult<(Run, bool)> {
+        let pipeline = &envelope.pipeline;
+        for _ in 0..CLAIM_ATTEMPTS {
+            if let Some(id) = self.store.run_of_key(pipeline, &wish.key).await? {
+                let reference = RunRef { pipeline: pipeline.clone(), id };
+                if let Some(run) = self.store.run(&reference).await? {
+                    return Ok((run, false));
+                }
+                return Err(Box::new(
+                    Finding::new(
+                        Code::NoSuchRun,
+                        format!("start key `{}` stands for run `{reference}`, which has no row", wish.key),
+                    )
+                    .why("somebody has deleted the row; key and run are written together")
+                    .help("delete the key's row too, or start the run with `dpc run`"),
+                ));
+            }
+            let number = self.store.newest_number(pipeline, &wish.partition).await? + 1;
+            let id = RunId { partition: wish.partition.clone(), number };
+            let reference = RunRef { pipeline: pipeline.clone(), id };
+            let mut run = Run::queued(reference, envelope.space.clone(), envelope.source, wish.key.clone(), now);
+            run.scheduled_time = wish.scheduled_time;
+            run.reason.clone_from(&envelope.cause);
+            run.params.clone_from(&envelope.params);
+            if self.store.claim(&run).await? {
+                return Ok((run, true));
+            }
+        }
+        let message = format!("many runs of `{pipeline}` for partition `{}` start at the same time", wish.partition);
+        Err(Box::new(Finding::new(Code::Throttled, message).help("the start is tried again by itself")))
+    }
+
+    /// Goes on with a run that was claimed before, perhaps by an invocation that is cut off, perhaps by one that is at it
+    /// now.
+    ///
+    /// # Errors
+    /// What AWS refuses.
+    pub async fn carry_on(&self, run: Run, registration: &Registration) -> CloudResult<Run> {
+        if run.status != Status::Queued {
+            if run.open {
+                self.settle(&run, Some(&registration.plan)).await?;
+            }
+            return Ok(run);
+        }
+        // Its execution may exist although the row does not say so. Then what would be rendered now is of no interest.
+        let arn = execution_arn(&registration.plan.state_machine, &run.reference);
+        match self.world.execution(&arn).await? {
+            Some(execution) => self.follow(run, &execution).await,
+            None => self.launch(run, registration).await,
+        }
+    }
+
+    /// Renders the arguments and starts the execution; a run for which that is impossible has FAILED.
+    async fn launch(&self, run: Run, registration: &Registration) -> CloudResult<Run> {
+        let plan = &registration.plan;
+        let input = match prepare::input(plan, &run, &self.settings) {
+            Ok(input) => input,
+            Err(finding) => return self.fail(run, plan, &finding).await,
+        };
+        let name = run.reference.execution_name();
+        let mut progress = Progress::to(Status::Running);
+        match self.world.start(&plan.state_machine, &name, &input).await? {
+            Started::Now(arn, at) => {
+                progress.execution = Some(arn);
+                progress.started_at = Some(at);
+            }
+            // By another delivery of the same start, at the same time.
+            Started::Before => progress.execution = Some(execution_arn(&plan.state_machine, &run.reference)),
+            Started::Refused(words) => {
+                let finding =
+                    Finding::new(Code::StartRefused, format!("Step Functions does not start the run: {words}"));
+                return self.fail(run, plan, &finding).await;
+            }
+        }
+        progress.plan_digest = Some(registration.digest.clone());
+        progress.announce = is_wanted(plan, Status::Running);
+        self.reach(run, plan, &progress).await
+    }
+
+    /// The run has failed before it had an execution.
+    async fn fail(&self, run: Run, plan: &Plan, finding: &Finding) -> CloudResult<Run> {
+        let mut cause = finding.message.clone();
+        for more in [&finding.why, &finding.help].into_iter().flatten() {
+            cause.push_str("; ");
+            cause.push_str(more);
+        }
+        let mut progress = Progress::to(Status::Failed);
+        progress.ended_at = Some(self.world.now());
+        progress.error = Some(finding.code.id().to_owned());
+        progress.cause = Some(shortened(&cause, 4_000));
+        progress.announce = is_wanted(plan, Status::Failed);
+        tracing::warn!(run = %run.reference, cause, "the run has failed before it started");
+        self.reach(run, plan, &progress).await
+    }
+
+    async fn reach(&self, run: Run, plan: &Plan, progress: &Progress) -> CloudResult<Run> {
+        self.store.advance(&run.reference, progress).await?;
+        let Some(run) = self.store.run(&run.reference).await? else { return Ok(run) };
+        self.settle(&run, Some(plan)).await?;
+        Ok(run)
+    }
+}
+
+/// The ARN of an execution, made from its state machine's.
+fn execution_arn(machine: &str, run: &RunRef) -> String {
+    format!("{}:{}", machine.replacen(":stateMachine:", ":execution:", 1), run.execution_name())
+}
+
+/// The start key of a schedule's fire: the minute that it was due, so that two schedules that coincide, a second
+/// delivery and the sweep's own start are one run.
+pub fn schedule_key(due: Timestamp) -> String {
+    let minute = due.as_second().div_euclid(60) * 60;
+    Timestamp::from_second(minute).unwrap_or(due).to_string()
+}
+
+/// The envelope of a schedule that was due at `due` and produced no run.
+pub fn missed(plan: &Plan, due: Timestamp) -> Envelope {
+    Envelope {
+        version: ENVELOPE_VERSION,
+        space: plan.space.clone(),
+        pipeline: plan.pipeline.clone(),
+        source: Source::Schedule,
+        key: schedule_key(due),
+        scheduled_time: Some(due.to_string()),
+        partition: None,
+        event_time: None,
+        cause: Some(Value::String("missed schedule, started by the sweep".to_owned())),
+        params: serde_json::Map::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_do_not_make_another_start_key() {
+        let key = |text: &str| schedule_key(text.parse().unwrap());
+        assert_eq!(key("2026-11-22T02:00:00Z"), "2026-11-22T02:00:00Z");
+        assert_eq!(key("2026-11-22T03:00:59.9+01:00"), "2026-11-22T02:00:00Z");
+        assert_ne!(key("2026-11-22T02:01:00Z"), key("2026-11-22T02:00:00Z"));
+    }
+
+    #[test]
+    fn an_executions_arn_follows_from_its_machines() {
+        let run = "listings/2026-11-21/1".parse().unwrap();
+        assert_eq!(
+            execution_arn("arn:aws:states:eu-central-1:1:stateMachine:dpc-listings", &run),
+            "arn:aws:states:eu-central-1:1:execution:dpc-listings:listings.2026-11-21.1"
+        );
+    }
+}

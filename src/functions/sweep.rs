@@ -1,0 +1,164 @@
+//! The sweep: every five minutes, whatever an event should have brought about and did not.
+//!
+//! In come the open runs and the registered schedules; out come the starts, releases, announcements and closings that
+//! were lost on the way. It refuses to stop at the first failure: one broken pipeline must not cost the others theirs.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use crate::cloud::CloudResult;
+use crate::cloud::runs::{Progress, Registration, Run, Store};
+use crate::control::run::{RunRef, Status};
+use crate::control::schedule::{Schedule, between};
+use crate::functions::account::Account;
+use crate::functions::metrics::Metric;
+use crate::functions::settle::is_wanted;
+use crate::functions::start::{self, schedule_key};
+use crate::functions::world::World;
+use crate::source::{Code, Finding};
+
+/// Younger runs are left alone: whoever claimed them may be at it.
+const GRACE: SignedDuration = SignedDuration::from_mins(1);
+/// How late EventBridge Scheduler may be before its schedule counts as missed.
+const LATE: SignedDuration = SignedDuration::from_mins(5);
+/// Older missed schedules are reported, not started: nobody expects a run of the day before yesterday.
+const OLDEST: SignedDuration = SignedDuration::from_hours(24);
+/// Left for the last call when Lambda's time runs out; the next sweep goes on.
+const RESERVE: SignedDuration = SignedDuration::from_secs(20);
+
+/// What a sweep has done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Open runs looked at.
+    pub runs: usize,
+    /// Runs started in place of a schedule.
+    pub missed: usize,
+    /// What could not be done, and needs a person if it stays.
+    pub failures: Vec<String>,
+    /// Whether time ran out.
+    pub cut_short: bool,
+}
+
+impl Swept {
+    /// As Lambda's answer, for the log.
+    pub fn to_json(&self) -> Value {
+        json!({ "runs": self.runs, "missed": self.missed, "failures": self.failures, "cutShort": self.cut_short })
+    }
+}
+
+impl<S: Store, W: World> Account<S, W> {
+    /// One sweep, to its end or until shortly before `deadline`.
+    ///
+    /// # Errors
+    /// The table cannot be read at all.
+    pub async fn sweep(&self, deadline: Timestamp) -> CloudResult<Swept> {
+        let mut swept = Swept::default();
+        let last_call = deadline.checked_sub(RESERVE).unwrap_or(deadline);
+        for reference in self.store.open_runs().await? {
+            if self.world.now() >= last_call {
+                swept.cut_short = true;
+                break;
+            }
+            swept.runs += 1;
+            let outcome = self.sweep_run(&reference).await;
+            self.note(&mut swept, &format!("run {reference}"), outcome);
+        }
+        for pipeline in self.store.pipelines().await? {
+            if self.world.now() >= last_call {
+                swept.cut_short = true;
+                break;
+            }
+            let outcome = self.sweep_schedules(&pipeline, &mut swept.missed).await;
+            self.note(&mut swept, &format!("schedules of {pipeline}"), outcome);
+        }
+        tracing::info!(swept.runs, swept.missed, swept.cut_short, failures = swept.failures.len(), "swept");
+        self.world.count(Metric::Sweeps, "");
+        Ok(swept)
+    }
+
+    fn note(&self, swept: &mut Swept, what: &str, outcome: CloudResult<()>) {
+        if let Err(finding) = outcome {
+            let why = format!("{what}: {}: {}", finding.code.id(), finding.message);
+            tracing::error!(what, code = finding.code.id(), why = finding.why, "{}", finding.message);
+            self.world.count(Metric::NeedsAttention, &why);
+            swept.failures.push(why);
+        }
+    }
+
+    async fn sweep_run(&self, reference: &RunRef) -> CloudResult<()> {
+        // The index lags behind the table, so the row itself is asked.
+        let Some(run) = self.store.run(reference).await? else { return Ok(()) };
+        if !run.open || self.world.now().duration_since(run.claimed_at) < GRACE {
+            return Ok(());
+        }
+        let registration = self.store.registration(&reference.pipeline).await?;
+        match (run.status, &run.execution, &registration) {
+            (Status::Queued, _, Some(registration)) => self.carry_on(run, registration).await.map(|_| ()),
+            (Status::Queued, _, None) => self.abandon(run, None, "its pipeline was destroyed before it started").await,
+            (Status::Running, Some(execution), _) => match self.world.execution(execution).await? {
+                Some(found) => self.follow(run, &found).await.map(|_| ()),
+                None => self.abandon(run, registration.as_ref(), "its execution does not exist any more").await,
+            },
+            _ => self.settle(&run, registration.as_ref().map(|registration| &registration.plan)).await,
+        }
+    }
+
+    /// Ends a run that nothing will end any more.
+    async fn abandon(&self, run: Run, registration: Option<&Registration>, why: &str) -> CloudResult<()> {
+        let plan = registration.map(|registration| &registration.plan);
+        let mut progress = Progress::to(Status::Aborted);
+        progress.order = run.order.max(progress.order - 1) + 1;
+        progress.ended_at = Some(self.world.now());
+        progress.cause = Some(why.to_owned());
+        progress.announce = plan.is_some_and(|plan| is_wanted(plan, Status::Aborted));
+        tracing::warn!(run = %run.reference, why, "the run is given up");
+        self.store.advance(&run.reference, &progress).await?;
+        match self.store.run(&run.reference).await? {
+            Some(run) => self.settle(&run, plan).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Starts what schedules should have started since the last look.
+    async fn sweep_schedules(&self, pipeline: &str, missed: &mut usize) -> CloudResult<()> {
+        let Some(registration) = self.store.registration(pipeline).await? else { return Ok(()) };
+        let now = self.world.now();
+        let (Ok(until), Ok(oldest)) = (now.checked_sub(LATE), now.checked_sub(OLDEST)) else { return Ok(()) };
+        if until <= registration.swept_to {
+            return Ok(());
+        }
+        if registration.swept_to < oldest {
+            let why =
+                format!("schedules of {pipeline} before {oldest:.0} were not looked after and are not started now");
+            self.world.count(Metric::NeedsAttention, &why);
+            tracing::error!(pipeline, since = %registration.swept_to, "{why}");
+        }
+        for due in due(&registration, registration.swept_to.max(oldest), until)? {
+            if self.store.run_of_key(pipeline, &schedule_key(due)).await?.is_some() {
+                continue;
+            }
+            let answer = self.start(&start::missed(&registration.plan, due)).await?;
+            tracing::warn!(run = %answer.run.reference, %due, "the schedule has started no run, so the sweep has");
+            self.world.count(Metric::MissedSchedules, pipeline);
+            *missed += 1;
+        }
+        self.store.swept(pipeline, &registration.digest, until).await
+    }
+}
+
+/// When the schedules of a registration were due, in order, each time once. A `rate` counts from a moment that only
+/// EventBridge Scheduler knows, so it has no times that could be missed here.
+fn due(registration: &Registration, after: Timestamp, until: Timestamp) -> CloudResult<Vec<Timestamp>> {
+    let mut times = Vec::new();
+    for plan in &registration.plan.schedules {
+        let schedule = Schedule::of_plan(plan).map_err(|problem| {
+            let message =
+                format!("schedule `{}` of `{}`: {}", plan.expression, registration.plan.pipeline, problem.message);
+            Box::new(Finding::new(Code::BadPlan, message).help("deploy the pipeline again with this version of dpc"))
+        })?;
+        times.extend(between(&schedule, after, until).into_iter().map(|fire| fire.utc));
+    }
+    times.sort();
+    times.dedup();
+    Ok(times)
+}

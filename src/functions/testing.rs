@@ -1,0 +1,372 @@
+//! A table and a world in memory, with the faults that real ones have: calls that fail before or after they took effect,
+//! events that come twice, late, in any order or not at all.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use crate::cloud::CloudResult;
+use crate::cloud::runs::{Chore, Progress, Registration, Run, Store};
+use crate::control::plan::{PartitionPlan, Plan, SchedulePlan};
+use crate::control::run::{RunId, RunRef};
+use crate::functions::account::{Account, Settings};
+use crate::functions::metrics::Metric;
+use crate::functions::senders::topic::Announcement;
+use crate::functions::world::{Execution, Started, World};
+use crate::source::{Code, Finding};
+
+pub(super) const STACK: &str = "arn:aws:cloudformation:eu-central-1:111111111111:stack/dpc-listings/8d1f";
+
+/// The one call that is to fail, counted over table and world together.
+#[derive(Debug, Default)]
+pub(super) struct Fault {
+    calls: Cell<u32>,
+    fails: Cell<Option<(u32, bool)>>,
+}
+
+impl Fault {
+    /// The call number `call` will fail, after its effect if `late`.
+    pub(super) fn at(&self, call: u32, late: bool) {
+        self.calls.set(0);
+        self.fails.set(Some((call, late)));
+    }
+
+    /// Nothing fails from now on. Says whether anything has failed.
+    pub(super) fn mend(&self) -> bool {
+        let failed = self.fails.get().is_some_and(|(call, _)| self.calls.get() > call);
+        self.fails.set(None);
+        failed
+    }
+
+    /// Runs one outside call.
+    fn call<T>(&self, effect: impl FnOnce() -> T) -> CloudResult<T> {
+        let number = self.calls.get();
+        self.calls.set(number + 1);
+        let crash = || Box::new(Finding::new(Code::Unreachable, format!("the function dies at call {number}")));
+        match self.fails.get() {
+            // Once dead, a process makes no further calls.
+            Some((call, late)) if call == number && late => {
+                effect();
+                Err(crash())
+            }
+            Some((call, _)) if number >= call => Err(crash()),
+            _ => Ok(effect()),
+        }
+    }
+}
+
+/// `dpc-runs` in memory.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    pub(super) fault: std::rc::Rc<Fault>,
+    pub(super) registrations: RefCell<BTreeMap<String, Registration>>,
+    pub(super) keys: RefCell<BTreeMap<(String, String), RunId>>,
+    pub(super) runs: RefCell<BTreeMap<RunRef, Run>>,
+}
+
+impl Memory {
+    pub(super) fn only_run(&self) -> Run {
+        let runs = self.runs.borrow();
+        assert_eq!(runs.len(), 1, "{:?}", runs.keys());
+        runs.values().next().unwrap().clone()
+    }
+}
+
+impl Store for Memory {
+    async fn registration(&self, pipeline: &str) -> CloudResult<Option<Registration>> {
+        self.fault.call(|| self.registrations.borrow().get(pipeline).cloned())
+    }
+
+    async fn register(&self, registration: &Registration, instead_of: Option<&str>) -> CloudResult<bool> {
+        self.fault.call(|| {
+            let mut rows = self.registrations.borrow_mut();
+            let free = rows
+                .get(&registration.plan.pipeline)
+                .is_none_or(|row| row.stack == registration.stack || Some(row.stack.as_str()) == instead_of);
+            if free {
+                rows.insert(registration.plan.pipeline.clone(), registration.clone());
+            }
+            free
+        })
+    }
+
+    async fn unregister(&self, pipeline: &str, stack: &str) -> CloudResult<bool> {
+        self.fault.call(|| {
+            let mut rows = self.registrations.borrow_mut();
+            let own = rows.get(pipeline).is_some_and(|row| row.stack == stack);
+            if own {
+                rows.remove(pipeline);
+            }
+            own
+        })
+    }
+
+    async fn pipelines(&self) -> CloudResult<Vec<String>> {
+        self.fault.call(|| self.registrations.borrow().keys().cloned().collect())
+    }
+
+    async fn swept(&self, pipeline: &str, digest: &str, to: Timestamp) -> CloudResult<()> {
+        self.fault.call(|| {
+            if let Some(row) = self.registrations.borrow_mut().get_mut(pipeline).filter(|row| row.digest == digest) {
+                row.swept_to = to;
+            }
+        })
+    }
+
+    async fn run_of_key(&self, pipeline: &str, key: &str) -> CloudResult<Option<RunId>> {
+        self.fault.call(|| self.keys.borrow().get(&(pipeline.to_owned(), key.to_owned())).cloned())
+    }
+
+    async fn newest_number(&self, pipeline: &str, partition: &str) -> CloudResult<u32> {
+        self.fault.call(|| self.newest(pipeline, partition))
+    }
+
+    async fn claim(&self, run: &Run) -> CloudResult<bool> {
+        self.fault.call(|| {
+            let RunRef { pipeline, id } = &run.reference;
+            let key = (pipeline.clone(), run.key.clone());
+            if self.keys.borrow().contains_key(&key) || self.newest(pipeline, &id.partition) + 1 != id.number {
+                return false;
+            }
+            self.keys.borrow_mut().insert(key, id.clone());
+            self.runs.borrow_mut().insert(run.reference.clone(), run.clone());
+            true
+        })
+    }
+
+    async fn run(&self, reference: &RunRef) -> CloudResult<Option<Run>> {
+        self.fault.call(|| self.runs.borrow().get(reference).cloned())
+    }
+
+    async fn advance(&self, reference: &RunRef, progress: &Progress) -> CloudResult<bool> {
+        self.fault.call(|| {
+            let mut runs = self.runs.borrow_mut();
+            let Some(run) = runs.get_mut(reference).filter(|run| run.order < progress.order) else { return false };
+            progress.apply(run);
+            true
+        })
+    }
+
+    async fn tick(&self, reference: &RunRef, order: u64, chore: Chore) -> CloudResult<()> {
+        self.fault.call(|| {
+            let mut runs = self.runs.borrow_mut();
+            let Some(run) = runs.get_mut(reference).filter(|run| run.order == order) else { return };
+            match chore {
+                Chore::Announced => run.announce = false,
+                Chore::Released => run.released = true,
+                Chore::Closed if run.announce || !run.released => {}
+                Chore::Closed => run.open = false,
+            }
+        })
+    }
+
+    async fn open_runs(&self) -> CloudResult<Vec<RunRef>> {
+        self.fault.call(|| {
+            let runs = self.runs.borrow();
+            runs.values().filter(|run| run.open).map(|run| run.reference.clone()).collect()
+        })
+    }
+}
+
+impl Memory {
+    fn newest(&self, pipeline: &str, partition: &str) -> u32 {
+        let runs = self.runs.borrow();
+        let of = runs.keys().filter(|run| run.pipeline == pipeline && run.id.partition == partition);
+        of.map(|run| run.id.number).max().unwrap_or(0)
+    }
+}
+
+/// Step Functions, EMR, SNS and CloudFormation in memory.
+#[derive(Debug)]
+pub(super) struct Fake {
+    pub(super) fault: std::rc::Rc<Fault>,
+    pub(super) clock: Cell<Timestamp>,
+    pub(super) executions: RefCell<BTreeMap<String, Execution>>,
+    pub(super) inputs: RefCell<BTreeMap<String, Value>>,
+    pub(super) refuses: RefCell<Option<String>>,
+    pub(super) clusters: RefCell<Vec<(String, String)>>,
+    pub(super) published: RefCell<Vec<Announcement>>,
+    pub(super) stacks_gone: RefCell<BTreeSet<String>>,
+    pub(super) responses: RefCell<Vec<Value>>,
+    pub(super) counted: RefCell<Vec<(Metric, String)>>,
+}
+
+impl World for Fake {
+    fn now(&self) -> Timestamp {
+        self.clock.get()
+    }
+
+    fn count(&self, metric: Metric, why: &str) {
+        self.counted.borrow_mut().push((metric, why.to_owned()));
+    }
+
+    async fn start(&self, machine: &str, name: &str, input: &str) -> CloudResult<Started> {
+        self.fault.call(|| {
+            if let Some(words) = self.refuses.borrow().clone() {
+                return Started::Refused(words);
+            }
+            let arn = format!("{}:{name}", machine.replace(":stateMachine:", ":execution:"));
+            if self.executions.borrow().contains_key(&arn) {
+                return Started::Before;
+            }
+            let execution = Execution {
+                arn: arn.clone(),
+                status: "RUNNING".into(),
+                redrives: 0,
+                started_at: Some(self.now()),
+                stopped_at: None,
+                error: None,
+                cause: None,
+            };
+            self.executions.borrow_mut().insert(arn.clone(), execution);
+            self.inputs.borrow_mut().insert(arn.clone(), serde_json::from_str(input).unwrap());
+            self.clusters.borrow_mut().push((name.to_owned(), format!("j-{}", self.executions.borrow().len())));
+            Started::Now(arn, self.now())
+        })
+    }
+
+    async fn execution(&self, arn: &str) -> CloudResult<Option<Execution>> {
+        self.fault.call(|| self.executions.borrow().get(arn).cloned())
+    }
+
+    async fn clusters(&self, name: &str, _since: Timestamp) -> CloudResult<Vec<String>> {
+        self.fault.call(|| {
+            let clusters = self.clusters.borrow();
+            clusters.iter().filter(|(named, _)| named == name).map(|(_, id)| id.clone()).collect()
+        })
+    }
+
+    async fn terminate(&self, clusters: &[String]) -> CloudResult<()> {
+        self.fault.call(|| self.clusters.borrow_mut().retain(|(_, id)| !clusters.contains(id)))
+    }
+
+    async fn publish(&self, _topic: &str, announcement: &Announcement) -> CloudResult<bool> {
+        self.fault.call(|| {
+            self.published.borrow_mut().push(announcement.clone());
+            true
+        })
+    }
+
+    async fn stack_is_gone(&self, stack: &str) -> CloudResult<bool> {
+        self.fault.call(|| self.stacks_gone.borrow().contains(stack))
+    }
+
+    async fn respond(&self, _url: &str, body: &str) -> CloudResult<()> {
+        self.fault.call(|| self.responses.borrow_mut().push(serde_json::from_str(body).unwrap()))
+    }
+}
+
+pub(super) type TestAccount = Account<Memory, Fake>;
+
+pub(super) fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+/// An account with `listings` deployed the day before, at 04:00 Berlin time of 22 November.
+pub(super) fn account() -> TestAccount {
+    let fault = std::rc::Rc::new(Fault::default());
+    let store = Memory { fault: fault.clone(), ..Memory::default() };
+    let registration = Registration {
+        plan: plan(),
+        digest: "d1".into(),
+        stack: STACK.into(),
+        registered_at: at("2026-11-21T12:00:00Z"),
+        swept_to: at("2026-11-22T01:55:00Z"),
+    };
+    store.registrations.borrow_mut().insert("listings".into(), registration);
+    let world = Fake {
+        fault,
+        clock: Cell::new(at("2026-11-22T02:00:01Z")),
+        executions: RefCell::default(),
+        inputs: RefCell::default(),
+        refuses: RefCell::default(),
+        clusters: RefCell::default(),
+        published: RefCell::default(),
+        stacks_gone: RefCell::default(),
+        responses: RefCell::default(),
+        counted: RefCell::default(),
+    };
+    let settings = Settings {
+        subnets: vec!["subnet-a".into(), "subnet-b".into()],
+        primary_group: "sg-p".into(),
+        core_group: "sg-c".into(),
+        service_group: None,
+    };
+    Account { store, world, settings }
+}
+
+pub(super) fn plan() -> Plan {
+    let steps = json!({ "aggregate": { "args": ["--date", "{{ run.partition }}"] } });
+    Plan {
+        version: "1".into(),
+        pipeline: "listings".into(),
+        space: "prod".into(),
+        state_machine: "arn:aws:states:eu-central-1:111111111111:stateMachine:dpc-listings".into(),
+        topic: Some("arn:aws:sns:eu-central-1:111111111111:dpc-listings".into()),
+        alerts: vec!["FAILED".into(), "TIMED_OUT".into(), "ABORTED".into(), "SUCCEEDED".into()],
+        partition: PartitionPlan { by: "day".into(), offset: "-1d".into(), timezone: "Europe/Berlin".into() },
+        schedules: vec![SchedulePlan { expression: "cron(0 3 * * ? *)".into(), timezone: "Europe/Berlin".into() }],
+        params: serde_json::Map::new(),
+        steps: steps.as_object().unwrap().clone(),
+    }
+}
+
+/// What EventBridge Scheduler delivers at 03:00 Berlin time.
+pub(super) fn fire() -> Value {
+    json!({
+        "version": 1, "space": "prod", "pipeline": "listings", "source": "schedule",
+        "key": "2026-11-22T02:00:00Z", "scheduledTime": "2026-11-22T02:00:00Z",
+    })
+}
+
+impl TestAccount {
+    /// Hands the function an event, as Lambda would.
+    pub(super) fn event(&self, event: Value) -> CloudResult<Value> {
+        let deadline = self.world.now() + SignedDuration::from_secs(120);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(self.handle(event, deadline))
+    }
+
+    pub(super) fn sweep_now(&self) -> Value {
+        self.event(json!({ "dpc": "sweep" })).unwrap()
+    }
+
+    pub(super) fn wait(&self, minutes: i64) {
+        self.world.clock.set(self.world.now() + SignedDuration::from_mins(minutes));
+    }
+
+    /// The execution ends, and its machine may or may not have released its cluster. No event is delivered.
+    pub(super) fn end(&self, status: &str, error: Option<&str>, releases: bool) {
+        let mut executions = self.world.executions.borrow_mut();
+        let execution = executions.values_mut().next().unwrap();
+        execution.status = status.to_owned();
+        execution.stopped_at = Some(self.world.now());
+        execution.error = error.map(str::to_owned);
+        if releases {
+            self.world.clusters.borrow_mut().clear();
+        }
+    }
+
+    /// The status event that Step Functions sends about the execution as it is now.
+    pub(super) fn status_event(&self) -> Value {
+        let executions = self.world.executions.borrow();
+        let execution = executions.values().next().unwrap();
+        status_event(execution)
+    }
+}
+
+pub(super) fn status_event(execution: &Execution) -> Value {
+    let name = execution.arn.rsplit(':').next().unwrap();
+    let machine = execution.arn.rsplit_once(':').unwrap().0.replace(":execution:", ":stateMachine:");
+    let millisecond = |time: Option<Timestamp>| time.map(Timestamp::as_millisecond);
+    json!({
+        "version": "0", "source": "aws.states", "detail-type": "Step Functions Execution Status Change",
+        "detail": {
+            "executionArn": execution.arn, "stateMachineArn": machine, "name": name, "status": execution.status,
+            "startDate": millisecond(execution.started_at), "stopDate": millisecond(execution.stopped_at),
+            "redriveCount": execution.redrives, "error": execution.error, "cause": execution.cause,
+        },
+    })
+}

@@ -1,0 +1,208 @@
+//! Everything outside of the function but its table: Step Functions, EMR, SNS, CloudFormation, the clock.
+//!
+//! In come the few questions and orders that the function has; out come answers in its own words. [`World`] is a trait, so
+//! that the logic is tested with crashes and lost answers; [`Aws`] refuses to decide anything.
+
+use aws_sdk_sfn::error::SdkError;
+use aws_sdk_sfn::operation::describe_execution::{DescribeExecutionError, DescribeExecutionOutput};
+use aws_sdk_sfn::operation::start_execution::StartExecutionError;
+use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use jiff::Timestamp;
+
+use crate::cloud::Clients;
+use crate::cloud::clients::connector;
+use crate::cloud::failure::{Caller, CloudResult, Explained, sentence};
+use crate::functions::metrics::{self, Metric};
+use crate::functions::release::emr;
+use crate::functions::senders::topic::{self, Announcement};
+use crate::source::{Code, Finding};
+
+/// An execution as Step Functions tells of it, by event or by question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Execution {
+    /// Its ARN.
+    pub arn: String,
+    /// As Step Functions spells it.
+    pub status: String,
+    /// How often it was redriven.
+    pub redrives: u64,
+    /// When it started.
+    pub started_at: Option<Timestamp>,
+    /// When it stopped.
+    pub stopped_at: Option<Timestamp>,
+    /// The error of a failure.
+    pub error: Option<String>,
+    /// Its cause.
+    pub cause: Option<String>,
+}
+
+/// How a start ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Started {
+    /// It runs, since then.
+    Now(String, Timestamp),
+    /// An execution of this name was there before.
+    Before,
+    /// Step Functions will never start this: its words.
+    Refused(String),
+}
+
+/// What the function needs of the outside.
+#[allow(async_fn_in_trait)] // one thread runs the function; no future needs to be `Send`
+pub trait World {
+    /// The time.
+    fn now(&self) -> Timestamp;
+
+    /// Counts something that a person may have to see.
+    fn count(&self, metric: Metric, why: &str);
+
+    /// Starts an execution.
+    async fn start(&self, machine: &str, name: &str, input: &str) -> CloudResult<Started>;
+
+    /// Asks about an execution; `None` if there is none.
+    async fn execution(&self, arn: &str) -> CloudResult<Option<Execution>>;
+
+    /// Clusters of this name, created after that time, that still cost money.
+    async fn clusters(&self, name: &str, since: Timestamp) -> CloudResult<Vec<String>>;
+
+    /// Terminates clusters.
+    async fn terminate(&self, clusters: &[String]) -> CloudResult<()>;
+
+    /// Publishes an announcement; false if the topic does not exist (any more).
+    async fn publish(&self, topic: &str, announcement: &Announcement) -> CloudResult<bool>;
+
+    /// Whether a stack has been deleted, or never was.
+    async fn stack_is_gone(&self, stack: &str) -> CloudResult<bool>;
+
+    /// Sends an answer to CloudFormation.
+    async fn respond(&self, url: &str, body: &str) -> CloudResult<()>;
+}
+
+/// AWS.
+#[derive(Debug)]
+pub struct Aws {
+    clients: Clients,
+    caller: Caller,
+    http: SharedHttpConnector,
+}
+
+impl Aws {
+    /// The world of these clients.
+    pub fn new(clients: Clients, caller: Caller) -> Self {
+        Self { clients, caller, http: connector() }
+    }
+}
+
+impl World for Aws {
+    fn now(&self) -> Timestamp {
+        // Milliseconds are what Step Functions tells times in.
+        let now = Timestamp::now();
+        Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+    }
+
+    fn count(&self, metric: Metric, why: &str) {
+        metrics::count(metric, why, self.now());
+    }
+
+    async fn start(&self, machine: &str, name: &str, input: &str) -> CloudResult<Started> {
+        let request = self.clients.sfn().start_execution().state_machine_arn(machine).name(name).input(input);
+        let answer = request.send().await;
+        if let Err(SdkError::ServiceError(refused)) = &answer {
+            use StartExecutionError as E;
+            match refused.err() {
+                E::ExecutionAlreadyExists(_) => return Ok(Started::Before),
+                E::InvalidArn(_)
+                | E::InvalidExecutionInput(_)
+                | E::InvalidName(_)
+                | E::StateMachineDeleting(_)
+                | E::StateMachineDoesNotExist(_)
+                | E::ValidationException(_) => {
+                    let code = refused.err().code().unwrap_or_default();
+                    let message = sentence(refused.err().message().unwrap_or_default());
+                    return Ok(Started::Refused(format!("{code}: {message}")));
+                }
+                _ => {}
+            }
+        }
+        let answer = answer.explained(&self.caller, "states:StartExecution")?;
+        Ok(Started::Now(answer.execution_arn().to_owned(), time(Some(answer.start_date())).unwrap_or(self.now())))
+    }
+
+    async fn execution(&self, arn: &str) -> CloudResult<Option<Execution>> {
+        let answer = self.clients.sfn().describe_execution().execution_arn(arn).send().await;
+        if let Err(error) = &answer
+            && matches!(error.as_service_error(), Some(DescribeExecutionError::ExecutionDoesNotExist(_)))
+        {
+            return Ok(None);
+        }
+        Ok(Some(read(&answer.explained(&self.caller, "states:DescribeExecution")?)))
+    }
+
+    async fn clusters(&self, name: &str, since: Timestamp) -> CloudResult<Vec<String>> {
+        emr::active(self.clients.emr(), &self.caller, name, since).await
+    }
+
+    async fn terminate(&self, clusters: &[String]) -> CloudResult<()> {
+        emr::terminate(self.clients.emr(), &self.caller, clusters).await
+    }
+
+    async fn publish(&self, topic: &str, announcement: &Announcement) -> CloudResult<bool> {
+        topic::publish(self.clients.sns(), &self.caller, topic, announcement).await
+    }
+
+    async fn stack_is_gone(&self, stack: &str) -> CloudResult<bool> {
+        use aws_sdk_cloudformation::types::StackStatus;
+        let answer = self.clients.cloudformation().describe_stacks().stack_name(stack).send().await;
+        if let Err(error) = &answer
+            && error.as_service_error().and_then(|refused| refused.meta().message()).is_some_and(is_unknown_stack)
+        {
+            return Ok(true);
+        }
+        let answer = answer.explained(&self.caller, "cloudformation:DescribeStacks")?;
+        let status = answer.stacks().first().and_then(|stack| stack.stack_status());
+        Ok(matches!(status, None | Some(StackStatus::DeleteComplete)))
+    }
+
+    async fn respond(&self, url: &str, body: &str) -> CloudResult<()> {
+        let failed = |why: String| {
+            let finding = Finding::new(Code::AwsRefused, "CloudFormation's answer address cannot be reached");
+            Box::new(finding.why(why).help("the stack operation waits for its time-out, and can then be repeated"))
+        };
+        let mut request = HttpRequest::new(SdkBody::from(body));
+        request.set_method("PUT").map_err(|error| failed(error.to_string()))?;
+        request.set_uri(url).map_err(|error| failed(error.to_string()))?;
+        // The address is signed for an empty content type; any other is refused.
+        request.headers_mut().insert("content-type", "");
+        request.headers_mut().insert("content-length", body.len().to_string());
+        let answer = self.http.call(request).await.map_err(|error| failed(error.to_string()))?;
+        if answer.status().is_success() {
+            Ok(())
+        } else {
+            Err(failed(format!("HTTP status {}", answer.status().as_u16())))
+        }
+    }
+}
+
+fn read(answer: &DescribeExecutionOutput) -> Execution {
+    Execution {
+        arn: answer.execution_arn().to_owned(),
+        status: answer.status().as_str().to_owned(),
+        redrives: answer.redrive_count().and_then(|count| u64::try_from(count).ok()).unwrap_or(0),
+        started_at: time(Some(answer.start_date())),
+        stopped_at: time(answer.stop_date()),
+        error: answer.error().map(str::to_owned),
+        cause: answer.cause().map(str::to_owned),
+    }
+}
+
+/// CloudFormation has no error code of its own for a stack that does not exist.
+fn is_unknown_stack(message: &str) -> bool {
+    message.contains("does not exist")
+}
+
+fn time(time: Option<&aws_smithy_types::DateTime>) -> Option<Timestamp> {
+    Timestamp::from_millisecond(time?.to_millis().ok()?).ok()
+}
