@@ -113,10 +113,10 @@ impl<'a> Model<'a> {
             }
         }
         let mut arguments = Vec::new();
-        for (step, span, _) in &steps {
+        for (step, _, _) in &steps {
             let of = steps::Context { pipeline: name, step: &step.name.value, archive: &artifact.sha256 };
             let list = step.kind()?.arguments(&of);
-            steps::check_length(&list, &step.name.value, *span, findings);
+            steps::check_length(&list, &step.name, findings);
             arguments.push((step.name.value.as_str(), list));
         }
         let announced = alerts::statuses(manifest.alerts.iter().map(|alert| &alert.value));

@@ -11,6 +11,7 @@ use crate::documents::integration::Integration;
 use crate::documents::policy::Statement;
 use crate::documents::template::{reference, sub};
 use crate::language::values::Location;
+use crate::source::Spanned;
 
 /// The state machine's.
 pub(super) fn of_machine(integrations: &[Integration], pipeline: &str) -> Vec<Statement> {
@@ -48,10 +49,9 @@ pub(super) fn of_machine(integrations: &[Integration], pipeline: &str) -> Vec<St
 pub(super) fn of_compute(model: &Model<'_>) -> Vec<Statement> {
     let mut statements = own_bucket(model.name);
     if let Some(access) = &model.manifest.access {
-        let locations = access.read.iter().enumerate();
-        statements.extend(locations.flat_map(|(at, location)| location_statements("Read", at, &location.value)));
-        let locations = access.write.iter().enumerate();
-        statements.extend(locations.flat_map(|(at, location)| location_statements("Write", at, &location.value)));
+        statements.extend(objects("ReadObjects", READ, &access.read));
+        statements.extend(objects("WriteObjects", WRITE, &access.write));
+        statements.extend(lists(access.read.iter().chain(&access.write)));
         if !access.secrets.is_empty() {
             statements.push(access.secrets.iter().fold(
                 Statement::allow("ReadSecrets", &["secretsmanager:GetSecretValue"]),
@@ -70,50 +70,79 @@ pub(super) fn of_compute(model: &Model<'_>) -> Vec<Statement> {
 /// The pipeline's own things in the account's bucket, under the account's key.
 fn own_bucket(pipeline: &str) -> Vec<Statement> {
     let in_bucket = |key: &str| sub(format!("arn:${{AWS::Partition}}:s3:::{}/{key}", names::BUCKET));
-    let own_account = || reference("AWS::AccountId");
     vec![
         Statement::allow("ReadArtifacts", &["s3:GetObject"])
             .on(in_bucket(&format!("artifacts/{pipeline}/*")))
             .on(in_bucket("runner/*"))
-            .when("StringEquals", "aws:ResourceAccount", own_account()),
+            .in_account(None),
         Statement::allow("WriteLogs", &["s3:PutObject"])
             .on(in_bucket(&format!("{}*", names::logs_prefix(pipeline))))
-            .when("StringEquals", "aws:ResourceAccount", own_account()),
+            .in_account(None),
         // The JAR that runs a script lies in a bucket of EMR's, whose account AWS does not publish; it is not this one.
         Statement::allow("ReadScriptRunner", &["s3:GetObject"])
             .on(sub("arn:${AWS::Partition}:s3:::${AWS::Region}.elasticmapreduce/libs/script-runner/*"))
-            .when("StringNotEquals", "aws:ResourceAccount", own_account()),
+            .when("StringNotEquals", "aws:ResourceAccount", reference("AWS::AccountId")),
         Statement::allow("UseAccountKey", &["kms:Decrypt", "kms:GenerateDataKey"])
             .on(sub(super::arn("kms", "key/*")))
             .when("ForAnyValue:StringEquals", "kms:ResourceAliases", names::KEY_ALIAS),
     ]
 }
 
-/// Statements of one location. Writing includes reading and listing, because Spark's committers look at what they write.
-fn location_statements(verb: &str, at: usize, location: &Location) -> Vec<Statement> {
-    let Some((bucket, key)) = parts(&location.s3) else { return Vec::new() };
-    let account = location.account.as_ref().map_or(reference("AWS::AccountId"), |account| json!(account.value));
-    let actions: &[&'static str] = match verb {
-        "Read" => &["s3:GetObject"],
-        _ => &[
-            "s3:AbortMultipartUpload",
-            "s3:DeleteObject",
-            "s3:GetObject",
-            "s3:ListMultipartUploadParts",
-            "s3:PutObject",
-        ],
-    };
-    let number = at + 1;
-    let objects = Statement::allow(format!("{verb}Objects{number}"), actions)
-        .on(s3_arn(&format!("{bucket}/{key}")))
-        .when("StringEquals", "aws:ResourceAccount", account.clone());
-    let list = Statement::allow(format!("{verb}List{number}"), &["s3:ListBucket"]).on(s3_arn(bucket)).when(
-        "StringEquals",
-        "aws:ResourceAccount",
-        account,
-    );
-    let list = if key == "*" { list } else { list.when("StringLike", "s3:prefix", list_prefixes(key)) };
-    vec![objects, list]
+const READ: &[&str] = &["s3:GetObject"];
+
+/// Writing includes reading, because Spark's committers look at what they write.
+const WRITE: &[&str] =
+    &["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"];
+
+/// One statement an account, because policies are short of room.
+fn objects(sid: &str, actions: &[&'static str], locations: &[Spanned<Location>]) -> Vec<Statement> {
+    let mut statements: Vec<(Option<&str>, Statement)> = Vec::new();
+    for location in locations {
+        let Some((bucket, key)) = parts(&location.s3) else { continue };
+        let account = account_of(location);
+        let at = statements.iter().position(|(other, _)| *other == account).unwrap_or_else(|| {
+            let name = account.map_or(sid.to_owned(), |account| format!("{sid}Of{account}"));
+            statements.push((account, Statement::allow(name, actions).in_account(account)));
+            statements.len() - 1
+        });
+        if let Some((_, statement)) = statements.get_mut(at) {
+            *statement = statement.clone().on(s3_arn(&format!("{bucket}/{key}")));
+        }
+    }
+    statements.into_iter().map(|(_, statement)| statement).collect()
+}
+
+/// What may be listed: every location once, because each has prefixes of its own.
+fn lists<'a>(locations: impl Iterator<Item = &'a Spanned<Location>>) -> Vec<Statement> {
+    let mut seen = Vec::new();
+    let mut statements = Vec::new();
+    for location in locations {
+        let Some((bucket, key)) = parts(&location.s3) else { continue };
+        let account = account_of(location);
+        if seen.contains(&(bucket, key, account)) {
+            continue;
+        }
+        seen.push((bucket, key, account));
+        let sid = format!("List{}", seen.len());
+        let list = Statement::allow(sid, &["s3:ListBucket"]).on(s3_arn(bucket)).in_account(account);
+        statements.push(if key == "*" { list } else { list.when("StringLike", "s3:prefix", list_prefixes(key)) });
+    }
+    statements
+}
+
+fn account_of(location: &Spanned<Location>) -> Option<&str> {
+    location.account.as_ref().map(|account| account.value.as_str())
+}
+
+impl Statement {
+    /// Only on buckets of this account: the pipeline's own unless another is named.
+    fn in_account(self, account: Option<&str>) -> Self {
+        self.when(
+            "StringEquals",
+            "aws:ResourceAccount",
+            account.map_or(reference("AWS::AccountId"), |named| json!(named)),
+        )
+    }
 }
 
 /// Prefixes under which a location may be listed: itself, and the folder that `data/*` stands for.

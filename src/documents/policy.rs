@@ -98,10 +98,30 @@ pub fn trust(service: &str, conditions: Option<Value>) -> Value {
     json!({ "Version": "2012-10-17", "Statement": [statement] })
 }
 
-/// What IAM counts of an inline policy: its characters without whitespace. Intrinsic functions are counted as the text
-/// that they are likely to become, by way of their own.
+/// What IAM counts of an inline policy: its characters without whitespace, in the partition, region and account with the
+/// longest names.
 pub fn size(document: &Value) -> usize {
-    document.to_string().chars().filter(|character| !character.is_whitespace()).count()
+    resolved(document).to_string().chars().filter(|character| !character.is_whitespace()).count()
+}
+
+/// The document as CloudFormation would hand it to IAM.
+fn resolved(value: &Value) -> Value {
+    const ROLE: &str =
+        "arn:aws-us-gov:iam::000000000000:role/dpc-a-name-that-is-made-by-cloudformation-has-at-most-64-chars";
+    match value {
+        Value::Array(items) => items.iter().map(resolved).collect(),
+        Value::Object(entries) => match entries.iter().next() {
+            Some((key, Value::String(text))) if key == "Fn::Sub" => json!(
+                text.replace("${AWS::Partition}", "aws-us-gov")
+                    .replace("${AWS::Region}", "ap-southeast-2")
+                    .replace("${AWS::AccountId}", "000000000000")
+            ),
+            Some((key, _)) if key == "Ref" => json!("000000000000"),
+            Some((key, _)) if key == "Fn::GetAtt" => json!(ROLE),
+            Some(_) | None => entries.iter().map(|(key, value)| (key.clone(), resolved(value))).collect(),
+        },
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+    }
 }
 
 #[cfg(test)]
@@ -113,6 +133,12 @@ mod tests {
         let statement = Statement::allow("DeliverLogs", &["logs:CreateLogDelivery"]).everywhere("no resource types");
         assert_eq!(reasons(std::slice::from_ref(&statement)).get("DeliverLogs"), Some(&json!("no resource types")));
         assert_eq!(statement.to_value().get("Resource"), Some(&json!("*")));
+    }
+
+    #[test]
+    fn a_policy_is_measured_as_iam_sees_it() {
+        let document = json!({ "Resource": { "Fn::Sub": "arn:${AWS::Partition}:s3:::b" }, "Account": { "Ref": "AWS::AccountId" } });
+        assert_eq!(size(&document), r#"{"Resource":"arn:aws-us-gov:s3:::b","Account":"000000000000"}"#.len());
     }
 
     #[test]

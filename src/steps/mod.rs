@@ -13,7 +13,7 @@ use serde::Deserialize;
 use crate::compute::emr::not_a_duration;
 use crate::control::duration::Duration;
 use crate::documents::states::{Retrier, Task};
-use crate::source::{Code, Finding, Findings, Span, Spanned};
+use crate::source::{Code, Finding, Findings, Spanned};
 
 /// One unit of work. Exactly one of the step kinds.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -191,15 +191,15 @@ fn duration(written: &Spanned<String>, key: &str, least: Duration, findings: &mu
 /// <https://docs.aws.amazon.com/emr/latest/APIReference/API_HadoopJarStepConfig.html>.
 pub const ARGUMENTS_LIMIT: usize = 10_240;
 
-/// Reports arguments that EMR would refuse for their length; `span` is the step's.
-pub fn check_length(arguments: &[Argument], step: &str, span: Span, findings: &mut Findings) {
+/// Reports arguments of a step of this name that EMR would refuse for their length.
+pub fn check_length(arguments: &[Argument], step: &Spanned<String>, findings: &mut Findings) {
     let length: usize = arguments.iter().map(|argument| argument.text().chars().count()).sum();
     if length > ARGUMENTS_LIMIT {
         findings.push(
             Finding::at(
                 Code::StepTooLong,
-                span,
-                format!("arguments of step `{step}` have {length} characters"),
+                step.span,
+                format!("arguments of step `{}` have {length} characters", step.value),
                 format!("EMR takes {ARGUMENTS_LIMIT}"),
             )
             .help("put long values into a file of the pipeline's folder and pass its name"),

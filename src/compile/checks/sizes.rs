@@ -84,7 +84,7 @@ pub fn check(sizes: &[Size], span: Span, findings: &mut Findings) {
                 Finding::at(
                     Code::TooLarge,
                     span,
-                    format!("{what} has {amount} {unit}, and AWS takes {limit}"),
+                    format!("{what}: {amount} {unit}, of at most {limit}"),
                     "this pipeline",
                 )
                 .help(*remedy),
@@ -94,7 +94,7 @@ pub fn check(sizes: &[Size], span: Span, findings: &mut Findings) {
                 Finding::at(
                     Code::NearLimit,
                     span,
-                    format!("{what} has {amount} {unit}, {}% of the {limit} that AWS takes", size.percent()),
+                    format!("{what}: {amount} {unit}, {}% of at most {limit}", size.percent()),
                     "this pipeline",
                 )
                 .warning()
