@@ -79,7 +79,6 @@ codes! {
     NoPipelineFile = "205" "pattern names no pipeline file";
     BadName = "206" "name is not valid";
     DuplicatePipeline = "207" "two pipelines of one name";
-    UnknownPipeline = "208" "no pipeline of this name";
     BadAccount = "210" "not an account number";
     BadRegion = "211" "not a region";
     SameTarget = "212" "two environments in one place";

@@ -16,6 +16,7 @@ mod secrets;
 mod steps;
 mod tags;
 pub mod templates;
+mod time;
 
 use crate::control::problem::Problem;
 use crate::language::manifest::ProjectFile;
@@ -37,6 +38,7 @@ type Rule = fn(Subject<'_>, &mut Findings);
 const RULES: &[Rule] = &[
     names::check,
     tags::check,
+    time::check,
     params::check,
     kinds::check,
     steps::check,
