@@ -63,7 +63,6 @@ struct Word {
 }
 
 const WORDS: &[Word] = &[
-    Word { at: "alerts.[].events.[]", word: "step", instead: "use statuses of the run, such as `FAILED`" },
     Word { at: "params.*.type", word: "list", instead: "use `string`, and split it in the step" },
     Word { at: "params.*.type", word: "enum", instead: "use `string`, and check it in the step" },
 ];
@@ -83,10 +82,24 @@ pub fn refuse(pipeline: &mut Node, findings: &mut Findings) {
     for Word { at, word, instead } in WORDS {
         for node in at_path(pipeline, at) {
             if node.as_str() == Some(word) {
-                findings.push(Finding::at(Code::NotSupportedYet, node.span, message(word), "").help(*instead));
+                findings.push(refused(word, node, instead));
             }
         }
     }
+    for alerts in at_path(pipeline, "alerts") {
+        let Value::List(items) = &mut alerts.value else { continue };
+        // The alert goes with it: what is left of one on steps is not what was meant.
+        items.retain(|alert| {
+            let events = alert.get("events").map(Node::items).unwrap_or_default();
+            let step = events.iter().find(|event| event.as_str() == Some("step"));
+            findings.extend(step.map(|step| refused("step", step, "use statuses of the run, such as `FAILED`")));
+            step.is_none()
+        });
+    }
+}
+
+fn refused(word: &str, node: &Node, instead: &str) -> Finding {
+    Finding::at(Code::NotSupportedYet, node.span, message(word), "").help(instead)
 }
 
 fn message(name: &str) -> String {
@@ -113,5 +126,43 @@ fn below<'a>(node: &'a mut Node, part: &str) -> Vec<&'a mut Node> {
             entries.iter_mut().filter(|entry| entry.key.text == name).map(|entry| &mut entry.value).collect()
         }
         _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::refuse;
+    use crate::source::{Files, Findings, text, yaml};
+
+    fn refused(yaml: &str) -> Vec<String> {
+        let (mut files, mut findings) = (Files::new(), Findings::new());
+        let file = text::add(&mut files, "pipeline.yaml", yaml.as_bytes(), &mut findings).expect("it is text");
+        let mut node = yaml::read(&files, file, &mut findings).expect("it is YAML");
+        assert!(findings.is_empty(), "{findings:?}");
+        refuse(&mut node, &mut findings);
+        let first = findings.iter().map(|finding| finding.message.clone()).collect();
+        let mut again = Findings::new();
+        refuse(&mut node, &mut again);
+        assert!(again.iter().all(|finding| finding.message.contains("enum")), "keys are taken out: {again:?}");
+        first
+    }
+
+    #[test]
+    fn keys_of_later_versions_are_refused_where_they_stand() {
+        assert_eq!(refused("overlap: skip\nname: x\n"), ["`overlap` is not supported yet"]);
+        assert_eq!(refused("triggers: { schedule: { at: x } }\n"), ["`at` is not supported yet"]);
+        assert_eq!(refused("triggers: { schedule: [{ rate: 1 hour }, { end: x }] }\n"), ["`end` is not supported yet"]);
+        assert_eq!(refused("params: { p: { type: enum } }\n"), ["`enum` is not supported yet"]);
+        assert_eq!(
+            refused("alerts: [{ events: [step], email: a@b.c }, { events: [FAILED], slack: '#x' }]\n"),
+            ["`slack` is not supported yet", "`step` is not supported yet"]
+        );
+    }
+
+    #[test]
+    fn the_same_words_elsewhere_are_the_users_own() {
+        assert!(
+            refused("steps: [{ name: map, shell: { environment: { slack: x } } }]\ntags: { when: now }\n").is_empty()
+        );
     }
 }

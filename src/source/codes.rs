@@ -97,6 +97,7 @@ codes! {
     BadParameterType = "304" "parameter type or default is not valid";
     ParameterNeedsDefault = "305" "parameter of a scheduled pipeline has no default";
     UnusedParameter = "306" "parameter is not used";
+    UnusedCompute = "307" "compute profile is not used";
     BadLocation = "308" "not an S3 location";
     BadSecretName = "309" "not the name of a secret";
     PlainSecret = "310" "looks like a secret";
@@ -116,8 +117,10 @@ codes! {
     MissingFile = "408" "file is not in the folder";
     PathEscapes = "409" "path leads out of the folder";
     NotExecutable = "410" "program is not executable";
-    BadTemplate = "411" "not a template";
+    BadTemplate = "411" "not an expression";
     TemplateElsewhere = "412" "template where none is rendered";
+    TemplateStatement = "413" "statement or comment in a template";
+    UnknownTemplateName = "414" "template names nothing";
     BadDuration = "440" "not a duration";
     DurationOutOfRange = "441" "duration is too short or too long";
     BadRetry = "442" "retry is out of bounds";

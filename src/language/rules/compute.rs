@@ -1,4 +1,4 @@
-//! Every step has a compute profile. (A profile without a step is reported by `compile`, which knows what it would make.)
+//! Every step has a compute profile, every profile a step.
 
 use super::Subject;
 use crate::source::{Code, Finding, Findings, Spanned};
@@ -23,6 +23,19 @@ pub fn check(subject: Subject<'_>, findings: &mut Findings) {
         let finding =
             rest.iter().fold(unsaid(first, &profiles), |finding, name| finding.and(name.span, "nor does this one"));
         findings.push(finding);
+    }
+    if profiles.len() < 2 || !silent.is_empty() {
+        return;
+    }
+    for (profile, _) in manifest.compute.iter() {
+        if !steps.iter().any(|step| step.compute.as_ref().is_some_and(|named| named.value == profile.value)) {
+            findings.push(
+                Finding::at(Code::UnusedCompute, profile.span, format!("no step runs on `{}`", profile.value), "")
+                    .warning()
+                    .why("a profile that no step uses is never created")
+                    .help("remove it, or name it in a step's `compute`"),
+            );
+        }
     }
 }
 

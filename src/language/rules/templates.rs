@@ -1,5 +1,9 @@
 //! `{{ }}` stands where it is rendered when a run starts, and nowhere else.
 
+use std::ops::Range;
+
+use crate::control::partition::Granularity;
+use crate::control::render::{self, Names, TemplateFault, TemplateProblem};
 use crate::language::manifest::Manifest;
 use crate::source::{Code, Finding, Findings, Node, Span, Spanned, Value};
 
@@ -20,58 +24,66 @@ pub fn rendered(manifest: &Manifest) -> impl Iterator<Item = &Spanned<String>> {
 const RENDERED: [&str; 4] =
     ["steps.[].spark.args.[]", "steps.[].spark.conf.*", "steps.[].shell.command.[]", "steps.[].shell.environment.*"];
 
-/// Reports templates where none is rendered, and statements anywhere, in a pipeline's whole tree.
+/// Everything that is wrong with the templates of a pipeline's tree.
 pub fn tree(pipeline: &Node, findings: &mut Findings) {
-    walk(pipeline, &mut Vec::new(), findings);
+    let by = pipeline.get("partition").and_then(|partition| partition.get("by")).and_then(Node::as_str);
+    let by = by.and_then(|by| Granularity::parse(by).ok()).unwrap_or(Granularity::Day);
+    let params = pipeline.get("params").map(Node::entries).unwrap_or_default();
+    let names = Names::new(by, params.iter().map(|entry| entry.key.text.as_str()));
+    walk(pipeline, &mut Vec::new(), &names, findings);
 }
 
-fn walk<'a>(node: &'a Node, path: &mut Vec<&'a str>, findings: &mut Findings) {
+fn walk<'a>(node: &'a Node, path: &mut Vec<&'a str>, names: &Names, findings: &mut Findings) {
     match &node.value {
-        Value::Scalar(scalar) => text(&scalar.text, node.span, path, findings),
+        Value::Scalar(scalar) => text(&scalar.text, node.span, path, names, findings),
         Value::List(items) => {
             path.push("[]");
-            items.iter().for_each(|item| walk(item, path, findings));
+            items.iter().for_each(|item| walk(item, path, names, findings));
             path.pop();
         }
         Value::Map(entries) => {
             for entry in entries {
                 path.push(&entry.key.text);
-                walk(&entry.value, path, findings);
+                walk(&entry.value, path, names, findings);
                 path.pop();
             }
         }
     }
 }
 
-fn text(text: &str, span: Span, path: &[&str], findings: &mut Findings) {
-    let part = |start: usize, length: usize| {
-        let whole = (span.end - span.start) as usize == text.len();
-        if whole { span.within(start, start + length) } else { span }
-    };
-    if let Some((at, opening)) =
-        ["{%", "{#"].into_iter().filter_map(|opening| Some((text.find(opening)?, opening))).min()
-    {
-        let finding =
-            Finding::at(Code::BadTemplate, part(at, 2), format!("`{opening}` is not possible in a pipeline"), "");
-        findings.push(if opening == "{%" {
-            finding
-                .why("Step Functions reads `{% %}` as code of its own, so dpc knows expressions only: `{{ … }}`")
-                .help("write an expression, such as `{{ 'a' if params.full else 'b' }}`, or decide in the step")
-        } else {
-            finding
-                .why("templates know `{# #}` as a comment, so it would vanish without a trace")
-                .help("write it in the step's script, or a comment of YAML's own: `# …`")
-        });
-        return;
-    }
+fn text(text: &str, span: Span, path: &[&str], names: &Names, findings: &mut Findings) {
     let is_rendered = RENDERED.iter().any(|pattern| matches(path, pattern));
-    if let (false, Some(at)) = (is_rendered || path.last() == Some(&"description"), text.find("{{")) {
+    // Where escapes or `${vars}` have changed the text, its bytes are not those of the file.
+    let unchanged = (span.end - span.start) as usize == text.len();
+    let place = |range: Range<usize>| if unchanged { span.within(range.start, range.end) } else { span };
+    let mut statement = false;
+    for TemplateProblem { kind, problem } in render::check(text, names) {
+        statement |= kind == TemplateFault::Statement;
+        if is_rendered || kind == TemplateFault::Statement {
+            let mut finding = Finding::at(code(kind), place(problem.range), problem.message, "");
+            finding.why = problem.why;
+            finding.help = problem.help;
+            findings.push(finding);
+        }
+    }
+    let talk = path.last() == Some(&"description");
+    if let (false, Some(at)) = (is_rendered || statement || talk, text.find("{{")) {
         let key = path.iter().rev().find(|part| **part != "[]").copied().unwrap_or_default();
+        let message = format!("`{{{{ }}}}` is not rendered in `{key}`");
         findings.push(
-            Finding::at(Code::TemplateElsewhere, part(at, 2), format!("`{{{{ }}}}` is not rendered in `{key}`"), "")
+            Finding::at(Code::TemplateElsewhere, place(at..at + 2), message, "")
                 .why("templates are rendered when a run starts; this is fixed when the pipeline is deployed")
                 .help("`{{ }}` is possible in `args`, `conf`, `command` and `environment`; `${vars.…}` everywhere"),
         );
+    }
+}
+
+fn code(kind: TemplateFault) -> Code {
+    match kind {
+        TemplateFault::Statement => Code::TemplateStatement,
+        TemplateFault::Syntax | TemplateFault::UnknownFilter => Code::BadTemplate,
+        TemplateFault::UnknownName => Code::UnknownTemplateName,
+        TemplateFault::NotYet => Code::NotSupportedYet,
     }
 }
 
