@@ -13,6 +13,8 @@ pub mod deploy;
 pub mod destroy;
 pub mod explain;
 pub mod follow;
+pub mod graph;
+pub mod init;
 pub mod logs;
 pub mod run;
 pub mod schedules;
@@ -44,8 +46,12 @@ pub struct Cli {
 /// The verbs, in the order in which `dpc --help` lists them. Verb files hold the words that help prints.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Write a small project that validates, synthesises and deploys as it is
+    Init(init::Args),
     /// Check the project: every file, every pipeline, for every environment; writes nothing
     Validate(validate::Args),
+    /// Show a pipeline's steps as a graph, and when it runs
+    Graph(graph::Args),
     /// Deploy pipelines: check, compile, show what would change, change it
     Deploy(deploy::Args),
     /// Show stacks, the last runs and when the next one comes
@@ -70,7 +76,9 @@ pub enum Verb {
 impl Verb {
     async fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         match self {
+            Verb::Init(args) => init::run(args, terminal).await,
             Verb::Validate(args) => validate::run(args, terminal).await,
+            Verb::Graph(args) => graph::run(args, terminal).await,
             Verb::Deploy(args) => deploy::run(args, terminal).await,
             Verb::Status(args) => status::run(args, terminal).await,
             Verb::Run(args) => run::run(args, terminal).await,

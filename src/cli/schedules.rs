@@ -8,7 +8,7 @@ use crate::control::plan::{Plan, SchedulePlan};
 use crate::control::schedule::{self, Fire, Schedule};
 
 /// How many times are listed.
-const NEXT: usize = 5;
+pub const NEXT: usize = 5;
 
 /// What to say of the schedules of a pipeline, after an instant.
 pub fn lines(plan: &Plan, now: Timestamp) -> Vec<String> {

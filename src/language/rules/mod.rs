@@ -7,7 +7,7 @@ mod access;
 mod compute;
 mod environments;
 mod kinds;
-mod names;
+pub mod names;
 mod needs;
 mod params;
 mod paths;

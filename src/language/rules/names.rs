@@ -13,6 +13,7 @@ const LONGEST: usize = 40;
 /// Names whose stacks dpc itself owns: `dpc-account`, `dpc-central`.
 const RESERVED: [&str; 2] = ["account", "central"];
 
+/// The names of a pipeline.
 pub fn check(subject: Subject<'_>, findings: &mut Findings) {
     let manifest = &subject.pipeline.manifest;
     name("pipeline", &manifest.name, findings);
@@ -32,6 +33,7 @@ pub fn check(subject: Subject<'_>, findings: &mut Findings) {
     }
 }
 
+/// The names of a dpc.yaml.
 pub fn project_file(project: &ProjectFile, findings: &mut Findings) {
     name("project", &project.project, findings);
     for (environment, details) in project.environments.iter() {
@@ -61,7 +63,8 @@ fn name(what: &str, name: &Spanned<String>, findings: &mut Findings) {
     });
 }
 
-fn wrong_with(name: &str) -> Option<String> {
+/// What is wrong with a name, as the end of a sentence.
+pub fn wrong_with(name: &str) -> Option<String> {
     let length = name.chars().count();
     if length == 0 {
         return Some("is empty".to_owned());
@@ -83,7 +86,7 @@ fn wrong_with(name: &str) -> Option<String> {
 }
 
 /// The nearest name that would do.
-fn mended(name: &str) -> Option<String> {
+pub fn mended(name: &str) -> Option<String> {
     let mut mended = String::new();
     for letter in name.chars() {
         match letter {

@@ -1,0 +1,92 @@
+//! `dpc init` writes what the other commands take, and `dpc graph` says when it runs.
+
+// Reason: tests start the program and look at what it wrote.
+#![allow(clippy::disallowed_methods)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn dpc(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_dpc"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("DPC_ENV")
+        .env_remove("AWS_REGION")
+        .output()
+        .expect("the program starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("dpc prints UTF-8")
+}
+
+fn fresh(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _absent = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).expect("the test's own folder can be made");
+    folder
+}
+
+#[test]
+fn init_writes_a_project_that_is_fine_as_it_is() {
+    let folder = fresh("init");
+    let output = dpc(&folder, &["init", "my-team", "--account", "111111111111", "--region", "eu-west-1"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let written = text(&output.stdout);
+    assert!(written.lines().all(|path| folder.join(path).is_file()), "{written}");
+    assert_eq!(written.lines().count(), 6);
+    assert!(text(&output.stderr).contains("dpc deploy hello"));
+
+    let project = folder.join("my-team");
+    let output = dpc(&project, &["validate"]);
+    assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(0), "1 pipeline is fine, for dev\n"));
+    let output = dpc(&project, &["synth", "--out", "out"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(project.join("out/hello.template.json").is_file());
+}
+
+#[test]
+fn init_overwrites_nothing_and_then_writes_nothing() {
+    let folder = fresh("init-twice");
+    std::fs::write(folder.join("dpc.yaml"), "mine").expect("the test's own folder can be written");
+    let output = dpc(&folder, &["init"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).starts_with("error[DPC219]: `dpc.yaml` exists already"), "{}", text(&output.stderr));
+    assert_eq!(std::fs::read_to_string(folder.join("dpc.yaml")).expect("it is there"), "mine");
+    assert_eq!(std::fs::read_dir(&folder).expect("it is there").count(), 1);
+}
+
+#[test]
+fn graph_says_when_it_runs_across_a_change_of_the_clocks() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/listings");
+    let output = dpc(&folder, &["graph", "listings", "--after", "2026-03-27T12:00:00Z"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let graph = text(&output.stdout);
+    for line in [
+        "    aggregate  at once          on cluster  spark src/aggregate.py --date {{ run.partition }}",
+        "    publish    after aggregate  on cluster  shell bash src/publish.sh",
+        "    cron(0 3 * * ? *): every day at 03:00 Europe/Berlin",
+        "      Sat 2026-03-28 03:00 CET = 02:00 UTC, for 2026-03-27",
+    ] {
+        assert!(graph.lines().any(|other| other == line), "{line}\n{graph}");
+    }
+    assert!(
+        graph.contains("Sun 2026-03-29 03:00 CEST = 01:00 UTC, for 2026-03-28 (the clocks have gone forward"),
+        "{graph}"
+    );
+}
+
+#[test]
+fn graph_draws_what_runs_side_by_side() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/many-shapes");
+    let output = dpc(&folder, &["graph", "close"]);
+    let graph = text(&output.stdout);
+    let drawn: Vec<&str> = graph
+        .lines()
+        .skip_while(|line| *line != "  steps")
+        .skip(1)
+        .take(5)
+        .map(|line| line.split("  ").find(|part| !part.is_empty()).unwrap_or_default())
+        .collect();
+    assert_eq!(drawn, ["├─ bookings", "└─ refunds", "then", "├─ income", "└─ balance"], "{graph}");
+}
