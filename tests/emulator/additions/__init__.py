@@ -22,6 +22,7 @@ MODULES = (
     "schedules",
     "faults",
     "mails",
+    "simulator",
 )
 
 

@@ -150,5 +150,28 @@ class Starts(unittest.TestCase):
             machine.start({"a": 1}, name="x" * 80)
 
 
+class Simulator(unittest.TestCase):
+    def test_context_entries_count(self) -> None:
+        iam = client("iam", ACCOUNT)
+        document = {
+            "Version": "2012-10-17",
+            "Statement": [{
+                "Effect": "Allow", "Action": "elasticmapreduce:RunJobFlow", "Resource": "*",
+                "Condition": {"StringEquals": {"elasticmapreduce:RequestTag/dpc-pipeline": "listings"}},
+            }],
+        }  # fmt: skip
+
+        def decide(value: str | None) -> str:
+            keys = [] if value is None else [
+                {"ContextKeyName": "elasticmapreduce:RequestTag/dpc-pipeline", "ContextKeyValues": [value], "ContextKeyType": "string"}
+            ]  # fmt: skip
+            answer = iam.simulate_custom_policy(
+                PolicyInputList=[json.dumps(document)], ActionNames=["elasticmapreduce:RunJobFlow"], ContextEntries=keys
+            )
+            return str(answer["EvaluationResults"][0]["EvalDecision"])
+
+        self.assertEqual([decide("listings"), decide("other"), decide(None)], ["allowed", "implicitDeny", "implicitDeny"])
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -1,0 +1,194 @@
+"""Our own judge: the generated roles, put to IAM's policy simulator of the emulator.
+
+In: pipeline templates. Out: actions that a state machine takes and its role refuses, and actions that it must not take
+and its role allows. What an integration needs is this table's word, after the pages of the Step Functions developer
+guide (connect-emr, emr-iam, cw-logs, xray); the roles' policies are the template's. It refuses to know dpc's code.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+from botocore.config import Config
+
+from .documents import ACCOUNT, REGION, Finding, Template, definitions, load, report, states
+
+EMULATOR = Path(__file__).resolve().parents[2] / "emulator"
+CLUSTER = f"arn:aws:elasticmapreduce:{REGION}:{ACCOUNT}:cluster/j-0123456789ABC"
+LOGS = ("CreateLogDelivery", "GetLogDelivery", "UpdateLogDelivery", "DeleteLogDelivery", "ListLogDeliveries",
+        "PutResourcePolicy", "DescribeResourcePolicies", "DescribeLogGroups")  # fmt: skip
+TRACES = ("PutTraceSegments", "PutTelemetryRecords", "GetSamplingRules", "GetSamplingTargets")
+_ROLES = ("AWS::IAM::Role", "AWS::IAM::InstanceProfile", "AWS::IAM::Policy", "AWS::IAM::ManagedPolicy")
+
+
+@dataclass(frozen=True)
+class Question:
+    """May the role take `action` on `resource` when the request carries these keys?"""
+
+    action: str
+    resource: str
+    keys: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        carried = ", ".join(f"{k}={v}" for k, v in sorted(self.keys.items()))
+        return f"{self.action} on {self.resource}" + (f" with {carried}" if carried else "")
+
+
+def needed(template: Template, roles: dict[str, str]) -> Iterator[Question]:
+    """What the template's state machine does."""
+    for logical, definition in definitions(template):
+        tag = pipeline(template)
+        own = {"elasticmapreduce:ResourceTag/dpc-pipeline": tag}
+        for _, state in states(definition):
+            action = state.get("Resource", "").rpartition(":::")[2].removesuffix(".sync")
+            if action == "elasticmapreduce:createCluster":
+                asked = {"elasticmapreduce:RequestTag/dpc-pipeline": tag}
+                yield Question("elasticmapreduce:RunJobFlow", "*", asked)
+                yield Question("elasticmapreduce:AddTags", CLUSTER, asked)
+                yield Question("elasticmapreduce:DescribeCluster", CLUSTER, own)
+                yield Question("elasticmapreduce:TerminateJobFlows", CLUSTER, own)
+                if "AutoTerminationPolicy" in state["Arguments"]:
+                    yield Question("elasticmapreduce:PutAutoTerminationPolicy", CLUSTER, own | asked)
+                service = f"arn:aws:iam::{ACCOUNT}:role/dpc-emr-{REGION}"
+                yield Question("iam:PassRole", service, {"iam:PassedToService": "elasticmapreduce.amazonaws.com"})
+                yield Question("iam:PassRole", roles["ComputeRole"], {"iam:PassedToService": "ec2.amazonaws.com"})
+            elif action == "elasticmapreduce:addStep":
+                for name in ("AddJobFlowSteps", "DescribeStep", "CancelSteps"):
+                    yield Question(f"elasticmapreduce:{name}", CLUSTER, own)
+            elif action == "elasticmapreduce:terminateCluster":
+                for name in ("TerminateJobFlows", "DescribeCluster"):
+                    yield Question(f"elasticmapreduce:{name}", CLUSTER, own)
+            elif state.get("Type") == "Task":
+                raise SystemExit(f"simulate: nobody has said what {action} needs; add it to the table")
+        properties = template.body["Resources"][logical]["Properties"]
+        if properties.get("LoggingConfiguration", {}).get("Level", "OFF") != "OFF":
+            yield from (Question(f"logs:{name}", "*") for name in LOGS)
+        if properties.get("TracingConfiguration", {}).get("Enabled"):
+            yield from (Question(f"xray:{name}", "*") for name in TRACES)
+
+
+def pipeline(template: Template) -> str:
+    """The pipeline's name, as the template says it."""
+    return str(template.body["Metadata"]["dpc"]["pipeline"])
+
+
+def forbidden(roles: dict[str, str]) -> Iterator[Question]:
+    """What no pipeline's state machine may do."""
+    bucket = f"arn:aws:s3:::dpc-{ACCOUNT}-{REGION}"
+    other = {"elasticmapreduce:ResourceTag/dpc-pipeline": "of-somebody-else"}
+    role = f"arn:aws:iam::{ACCOUNT}:role/admin"
+    yield Question("elasticmapreduce:RunJobFlow", "*")
+    yield Question("elasticmapreduce:RunJobFlow", "*", {"elasticmapreduce:RequestTag/dpc-pipeline": "of-somebody-else"})
+    for name in ("TerminateJobFlows", "AddJobFlowSteps", "CancelSteps"):
+        yield Question(f"elasticmapreduce:{name}", CLUSTER, other)
+        yield Question(f"elasticmapreduce:{name}", CLUSTER)
+    yield Question("iam:CreateRole", role)
+    yield Question("iam:PassRole", role, {"iam:PassedToService": "elasticmapreduce.amazonaws.com"})
+    yield Question("iam:PassRole", role, {"iam:PassedToService": "ec2.amazonaws.com"})
+    yield Question("iam:PassRole", roles["ComputeRole"], {"iam:PassedToService": "lambda.amazonaws.com"})
+    yield Question("s3:DeleteBucket", bucket)
+    yield Question("s3:GetObject", f"{bucket}/artifacts/x")
+    yield Question("dynamodb:PutItem", f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/dpc-runs")
+    yield Question("states:StartExecution", f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:dpc-x")
+    yield Question("kms:ScheduleKeyDeletion", f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1")
+
+
+def compute(template: Template) -> tuple[list[Question], list[Question]]:
+    """What the compute role needs and what it must not have."""
+    name, bucket = pipeline(template), f"arn:aws:s3:::dpc-{ACCOUNT}-{REGION}"
+    mine = {"aws:ResourceAccount": ACCOUNT}
+    allowed = [
+        Question("s3:GetObject", f"{bucket}/artifacts/{name}/a.tar.gz", mine),
+        Question("s3:GetObject", f"{bucket}/runner/a.sh", mine),
+        Question("s3:PutObject", f"{bucket}/logs/{name}/j-1/steps/s-1/stdout.gz", mine),
+        Question("s3:GetObject", f"arn:aws:s3:::{REGION}.elasticmapreduce/libs/script-runner/script-runner.jar",
+                 {"aws:ResourceAccount": "999999999999"}),
+    ]  # fmt: skip
+    denied = [
+        Question("s3:GetObject", f"{bucket}/artifacts/of-somebody-else/a.tar.gz", mine),
+        Question("s3:PutObject", f"{bucket}/artifacts/{name}/a.tar.gz", mine),
+        Question("s3:PutObject", f"{bucket}/runner/a.sh", mine),
+        Question("s3:PutObject", f"{bucket}/logs/of-somebody-else/x", mine),
+        Question("s3:GetObject", f"{bucket}/runner/a.sh", {"aws:ResourceAccount": "999999999999"}),
+        Question("s3:DeleteBucket", bucket, mine),
+        Question("iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/admin"),
+        Question("sts:AssumeRole", f"arn:aws:iam::{ACCOUNT}:role/admin"),
+        Question("elasticmapreduce:RunJobFlow", "*", {"elasticmapreduce:RequestTag/dpc-pipeline": name}),
+        Question("dynamodb:GetItem", f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/dpc-runs"),
+    ]
+    return allowed, denied
+
+
+class Account:
+    """An account of the emulator that deploys a template's roles and answers questions about them."""
+
+    def __init__(self, endpoint: str) -> None:
+        def client(service: str) -> Any:
+            return botocore.session.get_session().create_client(
+                service, region_name=REGION, endpoint_url=endpoint, aws_access_key_id=ACCOUNT, aws_secret_access_key="x",
+                config=Config(retries={"max_attempts": 1}),
+            )  # fmt: skip
+
+        self.iam, self.cloudformation = client("iam"), client("cloudformation")
+
+    def deploy(self, template: Template) -> dict[str, str]:
+        """ARNs of the template's roles, by logical id."""
+        kept = {n: dict(r) for n, r in template.body["Resources"].items() if r["Type"] in _ROLES}
+        for resource in kept.values():
+            resource.pop("DependsOn", None)
+        stack = f"judged-{pipeline(template)}"
+        body = json.dumps({"AWSTemplateFormatVersion": "2010-09-09", "Resources": kept})
+        self.cloudformation.create_stack(StackName=stack, TemplateBody=body, Capabilities=["CAPABILITY_NAMED_IAM"])
+        self.cloudformation.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+        found = self.cloudformation.describe_stack_resources(StackName=stack)["StackResources"]
+        names = {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in found if r["ResourceType"] == "AWS::IAM::Role"}
+        return {logical: self.iam.get_role(RoleName=name)["Role"]["Arn"] for logical, name in names.items()}
+
+    def allows(self, role: str, question: Question) -> bool:
+        """What SimulatePrincipalPolicy says."""
+        keys = [{"ContextKeyName": k, "ContextKeyValues": [v], "ContextKeyType": "string"} for k, v in question.keys.items()]
+        answer = self.iam.simulate_principal_policy(
+            PolicySourceArn=role, ActionNames=[question.action], ResourceArns=[question.resource], ContextEntries=keys
+        )
+        return bool(answer["EvaluationResults"][0]["EvalDecision"] == "allowed")
+
+
+def judge_template(account: Account, template: Template) -> Iterator[Finding]:
+    """Both roles of a pipeline."""
+    roles = account.deploy(template)
+    allowed, denied = compute(template)
+    asked = [
+        ("StateMachineRole", list(needed(template, roles)), list(forbidden(roles))),
+        ("ComputeRole", allowed, denied),
+    ]
+    for logical, must, must_not in asked:
+        for question in must:
+            if not account.allows(roles[logical], question):
+                yield Finding("simulate", template.name, "refused", logical, f"needs {question}")
+        for question in must_not:
+            if account.allows(roles[logical], question):
+                yield Finding("simulate", template.name, "allowed", logical, f"must not {question}")
+
+
+def judge(paths: list[str]) -> list[Finding]:
+    """All templates with a state machine, in one emulator."""
+    pipelines = [t for t in load(paths) if any(t.resources("AWS::StepFunctions::StateMachine"))]
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([EMULATOR / "start", folder], check=True)
+        try:
+            account = Account(f"http://127.0.0.1:{Path(folder, 'port').read_text().strip()}")
+            return [finding for template in pipelines for finding in judge_template(account, template)]
+        finally:
+            subprocess.run([EMULATOR / "stop", folder], check=True)
+
+
+if __name__ == "__main__":
+    report(judge([path for path in sys.argv[1:] if path.endswith(".json")]))
