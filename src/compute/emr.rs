@@ -40,8 +40,10 @@ pub struct Emr {
 pub struct Nodes {
     /// EC2 instance type: `m6g.xlarge`.
     #[serde(rename = "type")]
+    #[schemars(extend("x-dpc-also" = ["instanceType", "size"]))]
     pub instance_type: Spanned<String>,
     /// How many. Default 1; the primary node is always one.
+    #[schemars(extend("x-dpc-also" = ["instances", "nodes", "instanceCount"]))]
     pub count: Option<Spanned<u32>>,
 }
 

@@ -42,6 +42,7 @@ pub struct Environment {
     pub space: Option<Spanned<String>>,
     /// Values for `${vars.name}`.
     #[serde(default)]
+    #[schemars(schema_with = "crate::source::spanned::scalars")]
     pub vars: SpannedMap<Spanned<String>>,
 }
 
@@ -53,6 +54,7 @@ pub struct Defaults {
     pub owner: Option<Spanned<String>>,
     /// Tags of every stack; a pipeline's own win.
     #[serde(default)]
+    #[schemars(schema_with = "crate::source::spanned::scalars")]
     pub tags: SpannedMap<Spanned<String>>,
 }
 
@@ -67,9 +69,11 @@ pub struct Manifest {
     /// For people.
     pub description: Option<Spanned<String>>,
     /// The team that owns it. Default: the project's.
+    #[schemars(extend("x-dpc-also" = ["team"]))]
     pub owner: Option<Spanned<String>>,
     /// Tags of the stack and of its clusters.
     #[serde(default)]
+    #[schemars(schema_with = "crate::source::spanned::scalars")]
     pub tags: SpannedMap<Spanned<String>>,
     /// The logical date of a run. Default: by day, UTC, no offset.
     pub partition: Option<Spanned<Partition>>,
@@ -99,6 +103,7 @@ pub struct Partition {
     /// Shift of the scheduled time, in whole units: `-1d` for the day before.
     pub offset: Option<Spanned<String>>,
     /// IANA zone of the calendar. Default: UTC.
+    #[schemars(extend("x-dpc-also" = ["zone", "tz"]))]
     pub timezone: Option<Spanned<String>>,
 }
 

@@ -14,7 +14,7 @@ use std::path::Path;
 
 use crate::language::manifest::{Manifest, ProjectFile};
 use crate::language::{decode, environment, later, rules, vars};
-use crate::source::{Files, Finding, Findings, Node, Severity, Span, Spanned, SpannedMap, text, yaml};
+use crate::source::{Files, Finding, Findings, Node, Severity, Span, Spanned, SpannedMap, Value, text, yaml};
 
 pub use crate::language::environment::{EnvironmentChoice, Resolved};
 pub use crate::language::folder::{Folder, FolderFile};
@@ -180,7 +180,9 @@ impl Source {
         if let Some(environment) = environment {
             vars::substitute(&mut node, environment, findings);
         }
-        judged(findings, |found| rules::templates::tree(&node, found));
+        if matches!(node.value, Value::Map(_)) {
+            judged(findings, |found| rules::templates::tree(&node, found));
+        }
         let mut manifest: Manifest = decode::decode(&node, schema, findings)?;
         defaults.fill(&mut manifest);
         Some(manifest)

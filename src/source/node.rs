@@ -124,7 +124,7 @@ impl Node {
                 Kind::Null => "nothing".to_owned(),
                 Kind::Bool(_) => format!("the boolean `{}`", scalar.text),
                 Kind::Int | Kind::Float => format!("the number `{}`", scalar.text),
-                Kind::Text => "a text".to_owned(),
+                Kind::Text => "text".to_owned(),
             },
         }
     }

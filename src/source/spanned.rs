@@ -149,6 +149,12 @@ mod read {
 }
 pub(crate) use read::SPANNED as SPANNED_NAME;
 
+/// The schema of a mapping whose values may be texts, numbers or booleans, all kept as typed: Spark properties, tags.
+/// For `#[schemars(schema_with = "…")]` on a `SpannedMap<Spanned<String>>`.
+pub fn scalars(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": "object", "additionalProperties": { "type": ["string", "number", "boolean"] } })
+}
+
 mod schema {
     //! The wrappers are invisible in the published JSON Schemas.
 

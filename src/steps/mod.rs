@@ -25,6 +25,7 @@ pub struct Step {
     pub description: Option<Spanned<String>>,
     /// Steps that must have succeeded before this one starts.
     #[serde(default)]
+    #[schemars(extend("x-dpc-also" = ["dependsOn", "after", "requires", "upstream", "runAfter"]))]
     pub needs: Vec<Spanned<String>>,
     /// Name of the compute profile; not needed when the pipeline has one.
     pub compute: Option<Spanned<String>>,

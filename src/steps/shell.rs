@@ -16,6 +16,7 @@ pub struct Shell {
     pub command: Spanned<Vec<Spanned<String>>>,
     /// Environment variables of the command. Values may hold `{{ }}`; secrets belong into `access.secrets`.
     #[serde(default)]
+    #[schemars(schema_with = "crate::source::spanned::scalars")]
     pub environment: SpannedMap<Spanned<String>>,
 }
 

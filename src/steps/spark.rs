@@ -21,6 +21,7 @@ pub struct Spark {
     pub class: Option<Spanned<String>>,
     /// Spark properties, such as `spark.executor.memory: 4g`.
     #[serde(default)]
+    #[schemars(schema_with = "crate::source::spanned::scalars")]
     pub conf: SpannedMap<Spanned<String>>,
 }
 

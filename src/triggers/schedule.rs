@@ -21,6 +21,7 @@ pub struct Schedule {
     /// `5 minutes`, `1 hour`, `7 days`.
     pub rate: Option<Spanned<String>>,
     /// IANA zone of the cron expression. Default: the partition's zone, else UTC.
+    #[schemars(extend("x-dpc-also" = ["zone", "tz"]))]
     pub timezone: Option<Spanned<String>>,
 }
 

@@ -117,7 +117,12 @@ impl<'s> Check<'s, '_> {
     /// The description of a property, without its full stop.
     fn about(&self, property: &Json) -> Option<String> {
         let text = property.get("description")?.as_str()?;
-        Some(text.trim_end_matches('.').replace('\n', " "))
+        let text = text.trim_end_matches('.').replace('\n', " ");
+        // "EC2 instance type" keeps its capitals, "The team" does not.
+        let mut letters = text.chars();
+        let (first, second) = (letters.next()?, letters.next());
+        let is_word = second.is_none_or(|letter| letter.is_lowercase() || letter == ' ');
+        Some(if is_word { text.replacen(first, &first.to_lowercase().to_string(), 1) } else { text })
     }
 }
 

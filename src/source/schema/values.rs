@@ -65,12 +65,7 @@ fn in_words(types: &[&str]) -> String {
 
 impl<'s> Check<'s, '_> {
     pub(super) fn wrong_type(&mut self, node: &Node, types: &[&str], place: &Place) {
-        let what = if matches!(&node.value, Value::Scalar(Scalar { kind: Kind::Text, .. })) {
-            "text".to_owned()
-        } else {
-            node.describe()
-        };
-        let message = format!("{} must be {}, not {what}", place.name, in_words(types));
+        let message = format!("{} must be {}, not {}", place.name, in_words(types), node.describe());
         let finding = |code| Finding::at(code, node.span, message.clone(), "");
         let finding = match &node.value {
             Value::Scalar(scalar) if types.contains(&"string") => self.unquoted(node, scalar, message),

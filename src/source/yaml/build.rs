@@ -275,8 +275,10 @@ impl<'a> Builder<'a> {
         let mut finding =
             Finding::at(Code::UnknownAnchor, span, format!("there is no anchor `&{name}` above this line"), "")
                 .why("an unquoted `*` starts an alias of a value that was marked with `&`");
+        let is_name = name.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '-' | '_'));
         finding = match near {
             Some(near) => finding.fix(span, format!("*{near}"), format!("did you mean `*{near}`?")),
+            None if is_name => finding.help(format!("mark the value that you mean by `&{name}`, above this line")),
             None => finding.fix(span, format!("\"*{name}\""), "if the star is part of the text, quote it:"),
         };
         self.findings.push(finding);

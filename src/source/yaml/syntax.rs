@@ -219,6 +219,12 @@ impl Place<'_> {
         let start = self.line_start(self.at);
         let before = self.text.get(start..self.at).unwrap_or_default();
         let Some(first) = before.find(": ") else {
+            if let Some(colon) = self.glued_colon(start) {
+                return self
+                    .finding(Code::YamlSyntax, self.letter(colon), "a space is missing after this colon", "")
+                    .why("without it, YAML reads the line as one word")
+                    .fix(self.span(colon + 1, colon + 1), " ", "put a space there:");
+            }
             let key = start + (before.len() - before.trim_start().len());
             return self
                 .finding(
@@ -236,6 +242,19 @@ impl Place<'_> {
         self.finding(Code::YamlSyntax, self.character(), "a second `: ` in one value", "")
             .why("an unquoted `: ` starts a mapping")
             .fix(span, quoted(text), "if it is one value, quote it:")
+    }
+
+    /// The colon of `key:value` on the line above `start`.
+    fn glued_colon(&self, start: usize) -> Option<usize> {
+        let above = self.text.get(..start)?.trim_end();
+        let line_start = above.rfind('\n').map_or(0, |newline| newline + 1);
+        let line = above.get(line_start..)?;
+        let word = line.trim_start().trim_start_matches("- ");
+        let key = word.find(':').and_then(|colon| word.get(..colon))?;
+        let is_key =
+            !key.is_empty() && key.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '-' | '_'));
+        let glued = !word.get(key.len() + 1..)?.starts_with([' ', '/']) && word.len() > key.len() + 1;
+        (is_key && glued).then(|| line_start + line.len() - word.len() + key.len())
     }
 
     fn no_key(&self) -> Finding {

@@ -90,7 +90,7 @@ fn anchors_and_merge_keys_expand() {
         found(&format!("{base}a: {{ <<: [*base, 7] }}\n")),
         ["DPC012 `<<` merges mappings, not the number `7` @ 7"]
     );
-    assert_eq!(found("a: { <<: text }\n"), ["DPC012 `<<` merges mappings, not a text @ text"]);
+    assert_eq!(found("a: { <<: text }\n"), ["DPC012 `<<` merges mappings, not text @ text"]);
 }
 
 #[test]
