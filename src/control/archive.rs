@@ -1,12 +1,14 @@
-//! A pipeline's folder as one file whose bytes depend on its content alone.
+//! A pipeline's folder, and the function's code, as one file whose bytes depend on the content alone.
 //!
-//! In come paths, executable bits and bytes; out comes a `tar.gz` with its SHA-256. It refuses to know times, owners and
-//! the order in which a file system lists: the same content has the same name in the bucket, on every machine.
+//! In come paths, executable bits and bytes; out comes a `tar.gz` or `zip` with its SHA-256. It refuses to know times,
+//! owners and the order in which a file system lists: the same content has the same name in the bucket, on every machine.
 
-use std::io::Write;
+use std::io::{Cursor, Write};
 
 use flate2::{Compression, GzBuilder};
 use sha2::{Digest, Sha256};
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, DateTime, System, ZipWriter};
 
 /// One file to pack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,10 +21,10 @@ pub struct Entry<'a> {
     pub bytes: &'a [u8],
 }
 
-/// A packed folder.
+/// Packed files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Archive {
-    /// The `tar.gz`.
+    /// The `tar.gz` or `zip`.
     pub bytes: Vec<u8>,
     /// SHA-256 of these bytes, in hexadecimal.
     pub sha256: String,
@@ -47,13 +49,39 @@ pub fn pack<'a>(entries: impl IntoIterator<Item = Entry<'a>>) -> Archive {
     let mut compressor = tar.into_inner().expect("memory does not fail");
     compressor.flush().expect("memory does not fail");
     let bytes = compressor.finish().expect("memory does not fail");
-    let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    Archive { bytes, sha256 }
+    Archive::of(bytes)
+}
+
+/// The code of a Lambda function on a `provided` runtime: one executable file, `bootstrap`.
+pub fn function(binary: &[u8]) -> Archive {
+    let options = SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Deflated)
+        .last_modified_time(DateTime::default())
+        .unix_permissions(0o755)
+        .system(System::Unix);
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    zip.start_file("bootstrap", options).expect("the name is valid and memory does not fail");
+    zip.write_all(binary).expect("a binary is smaller than 4 GiB and memory does not fail");
+    let bytes = zip.finish().expect("memory does not fail").into_inner();
+    Archive::of(bytes)
+}
+
+impl Archive {
+    fn of(bytes: Vec<u8>) -> Self {
+        Self { sha256: sha256(&bytes), bytes }
+    }
+}
+
+/// SHA-256 in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Entry, pack};
+    use std::io::Read;
+
+    use super::{Entry, function, pack};
 
     const A: Entry<'_> = Entry { path: "src/a.py", executable: false, bytes: b"print(1)\n" };
     const B: Entry<'_> = Entry { path: "src/b.sh", executable: true, bytes: b"echo 1\n" };
@@ -85,5 +113,24 @@ mod tests {
             })
             .collect();
         assert_eq!(found, [("src/a.py".to_owned(), 0o644, 0), ("src/b.sh".to_owned(), 0o755, 0)]);
+    }
+
+    #[test]
+    fn the_function_is_one_executable_without_a_time() {
+        let packed = function(b"\x7fELF");
+        assert_eq!(packed, function(b"\x7fELF"));
+        let mut zip = zip::ZipArchive::new(std::io::Cursor::new(packed.bytes)).expect("a zip");
+        assert_eq!(zip.len(), 1);
+        let mut file = zip.by_index(0).expect("a file");
+        assert_eq!((file.name(), file.unix_mode()), ("bootstrap", Some(0o100_755)));
+        assert_eq!(file.last_modified().map(|time| time.year()), Some(1980));
+        let mut content = Vec::new();
+        file.read_to_end(&mut content).expect("content");
+        assert_eq!(content, b"\x7fELF");
+    }
+
+    #[test]
+    fn a_digest_is_the_well_known_one() {
+        assert_eq!(super::sha256(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     }
 }
