@@ -237,7 +237,7 @@ impl<'a> Order<'a> {
     }
 
     fn ranked(&self, members: &[usize], set: &Bits) -> Vec<Rank> {
-        let count = |of: &Bits| set.common(of).count();
+        let count = |of: &Bits| set.count_common(of);
         members
             .iter()
             .map(|&step| Rank { step, upstream: count(self.upstream(step)), downstream: count(self.downstream(step)) })
@@ -377,6 +377,10 @@ impl Bits {
 
     fn add_all(&mut self, other: &Bits) {
         self.0.iter_mut().zip(&other.0).for_each(|(word, other)| *word |= other);
+    }
+
+    fn count_common(&self, other: &Bits) -> usize {
+        self.0.iter().zip(&other.0).map(|(one, other)| (one & other).count_ones() as usize).sum()
     }
 
     fn iter(&self) -> impl Iterator<Item = usize> {
