@@ -20,6 +20,7 @@ pub mod run;
 pub mod schedules;
 pub mod schema;
 pub mod select;
+pub mod setup;
 pub mod stack_progress;
 pub mod status;
 pub mod synth;
@@ -52,6 +53,8 @@ pub enum Verb {
     Validate(validate::Args),
     /// Show a pipeline's steps as a graph, and when it runs
     Graph(graph::Args),
+    /// Set up what an account and region needs once
+    Setup(setup::Args),
     /// Deploy pipelines: check, compile, show what would change, change it
     Deploy(deploy::Args),
     /// Show stacks, the last runs and when the next one comes
@@ -79,6 +82,7 @@ impl Verb {
             Verb::Init(args) => init::run(args, terminal).await,
             Verb::Validate(args) => validate::run(args, terminal).await,
             Verb::Graph(args) => graph::run(args, terminal).await,
+            Verb::Setup(args) => setup::run(args, terminal).await,
             Verb::Deploy(args) => deploy::run(args, terminal).await,
             Verb::Status(args) => status::run(args, terminal).await,
             Verb::Run(args) => run::run(args, terminal).await,

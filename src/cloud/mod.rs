@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod artifacts;
+pub mod binary;
 pub mod clients;
 pub mod failure;
 pub mod logs;

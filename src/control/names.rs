@@ -4,6 +4,8 @@
 pub const ACCOUNT_FUNCTION: &str = "dpc-account";
 /// The stack that `dpc setup account` owns.
 pub const ACCOUNT_STACK: &str = "dpc-account";
+/// The stack with the key and the bucket, which must exist before the account stack can.
+pub const BOOTSTRAP_STACK: &str = "dpc-bootstrap";
 /// The table of registrations and runs.
 pub const RUNS_TABLE: &str = "dpc-runs";
 /// The sparse index over runs that have not ended. Keys: `open` (always `"1"`), `sk`.

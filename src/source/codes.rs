@@ -165,6 +165,7 @@ codes! {
     NotALinuxProgram = "650" "binary is no program that Lambda can run";
     GlibcTooNew = "651" "binary needs a newer C library than Lambda has";
     MixedSubnets = "652" "subnets do not fit together";
+    NoNetwork = "653" "there is no network for clusters";
 
     // 7xx: runs.
     BadEnvelope = "701" "request to the account function cannot be read";

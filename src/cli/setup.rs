@@ -1,0 +1,407 @@
+//! `dpc setup account`: what an account and region needs once, before its first pipeline.
+//!
+//! Two stacks, because of a hen and an egg: the account function is code in a bucket, and the bucket is made by a stack. So
+//! `dpc-bootstrap` holds key and bucket, then the function is uploaded, then `dpc-account` makes the rest. Each is shown
+//! before it is made; neither is touched when nothing changes.
+
+use std::collections::BTreeMap;
+use std::io::{Cursor, Write};
+use std::path::{Path, PathBuf};
+
+use super::aws::{EnvironmentArg, Here, Tone, act, count, size, took};
+use super::stack_progress::{self, Purposes, Watched};
+use super::{Exit, Failure, Terminal, change_list, deploy};
+use crate::cloud::artifacts::{self, Uploaded};
+use crate::cloud::binary::{self, Architecture, LAMBDA_GLIBC, LAMBDA_SIZE};
+use crate::cloud::network::{self, Subnet};
+use crate::cloud::stack::{
+    self, Capabilities, ChangeSet, Event, Proposal, Request, StackState, Template, Watch, changes,
+};
+use crate::cloud::{CloudResult, Session};
+use crate::control::names;
+use crate::source::{Code, Finding};
+
+const BOOTSTRAP: &str = include_str!("../../templates/bootstrap.yaml");
+const ACCOUNT: &str = include_str!("../../templates/account.yaml");
+/// The tag by which setup knows its own stacks.
+const SETUP_TAG: &str = "dpc-setup";
+
+/// Arguments of `dpc setup`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What to set up
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// Make what this environment's account and region needs once: key, bucket, table, account function, roles, alarms
+    Account(AccountArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct AccountArgs {
+    #[command(flatten)]
+    environment: EnvironmentArg,
+    /// Subnets for clusters, best one for each zone. Default: those of the default VPC
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    subnets: Vec<String>,
+    /// A dpc built for Linux, to run as the account function. Default: this very binary
+    #[arg(long, value_name = "PATH")]
+    function_binary: Option<PathBuf>,
+    /// Do not ask before changes are made
+    #[arg(long, short)]
+    yes: bool,
+}
+
+/// Sets an account up.
+pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
+    let What::Account(args) = args.what;
+    let here = args.environment.read()?;
+    let session = here.session().await?;
+    refuse_downgrade(&session).await?;
+    let function = Function::read(args.function_binary.as_deref())?;
+    let network = Network::find(&session, &args.subnets).await?;
+    let setup = Setup { here: &here, session: &session, terminal, yes: args.yes };
+
+    let bootstrap = Half { stack: names::BOOTSTRAP_STACK, template: BOOTSTRAP, parameters: BTreeMap::new() };
+    let first = setup.make(&bootstrap).await?;
+    if let Step::Stopped = first {
+        return Ok(Exit::Fault);
+    }
+    let key = names::function_key(&artifacts::sha256(&function.zip));
+    let weight = size(function.zip.len());
+    if artifacts::upload(&session, &key, function.zip, "application/zip").await? == Uploaded::Sent {
+        act(terminal, Tone::Good, "Uploaded", &format!("{key} ({weight})"));
+    }
+    let account = Half {
+        stack: names::ACCOUNT_STACK,
+        template: ACCOUNT,
+        parameters: network.parameters(key, function.architecture),
+    };
+    match (first, setup.make(&account).await?) {
+        (_, Step::Stopped) => return Ok(Exit::Fault),
+        (Step::Unchanged, Step::Unchanged) => act(terminal, Tone::Good, "Unchanged", &setup.place()),
+        _ => setup.conclude(),
+    }
+    Ok(Exit::Done)
+}
+
+/// An older dpc must not take an account back behind the pipelines that are deployed there.
+async fn refuse_downgrade(session: &Session) -> CloudResult<()> {
+    let Some(stack) = stack::describe(session, names::ACCOUNT_STACK).await? else { return Ok(()) };
+    let Some(theirs) = stack.outputs.get("Version") else { return Ok(()) };
+    let ours = env!("CARGO_PKG_VERSION");
+    if numbers(theirs) <= numbers(ours) {
+        return Ok(());
+    }
+    let message = format!("the account runs dpc {theirs}, you run the older dpc {ours}");
+    let finding = Finding::new(Code::VersionDiffers, message);
+    let finding = finding.why("its pipelines may rely on what the older one does not know; nothing was written");
+    Err(Box::new(finding.help(format!("install dpc {theirs} or newer"))))
+}
+
+fn numbers(version: &str) -> Vec<u64> {
+    version.split('.').map(|part| part.parse().unwrap_or(0)).collect()
+}
+
+/// The account function's code.
+struct Function {
+    zip: Vec<u8>,
+    architecture: Architecture,
+}
+
+impl Function {
+    fn read(path: Option<&Path>) -> CloudResult<Self> {
+        let own = std::env::current_exe().ok();
+        let path = path.or(own.as_deref()).unwrap_or(Path::new("dpc"));
+        let unusable = |why: String| {
+            let message = format!("`{}` is no program that Lambda can run", path.display());
+            let help = "pass the dpc of a Linux release with `--function-binary PATH`";
+            Box::new(Finding::new(Code::NotALinuxProgram, message).why(why).help(help))
+        };
+        let bytes = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
+        let found = binary::inspect(&bytes).map_err(unusable)?;
+        if let Some(needed) = found.glibc.filter(|needed| *needed > LAMBDA_GLIBC) {
+            let message = format!("`{}` needs glibc {needed}, and Lambda has {LAMBDA_GLIBC}", path.display());
+            let finding = Finding::new(Code::GlibcTooNew, message);
+            let finding = finding.why("it was built on a newer system than the function runs on");
+            return Err(Box::new(finding.help("pass the dpc of a Linux release with `--function-binary PATH`")));
+        }
+        if bytes.len() > LAMBDA_SIZE {
+            let sizes = format!("it has {}, and a function may have {}", size(bytes.len()), size(LAMBDA_SIZE));
+            return Err(unusable(format!("{sizes}; is it a debug build?")));
+        }
+        let zip = zip(&bytes).map_err(|error| unusable(error.to_string()))?;
+        Ok(Self { zip, architecture: found.architecture })
+    }
+}
+
+/// The same bytes for the same binary: no time of day, one file, `bootstrap`.
+fn zip(binary: &[u8]) -> zip::result::ZipResult<Vec<u8>> {
+    let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let options = zip::write::SimpleFileOptions::default()
+        .compression_method(zip::CompressionMethod::Deflated)
+        .last_modified_time(zip::DateTime::default())
+        .unix_permissions(0o755);
+    archive.start_file("bootstrap", options)?;
+    archive.write_all(binary)?;
+    Ok(archive.finish()?.into_inner())
+}
+
+/// Where clusters run.
+struct Network {
+    vpc: String,
+    subnets: Vec<String>,
+    private: bool,
+}
+
+impl Network {
+    async fn find(session: &Session, wanted: &[String]) -> CloudResult<Self> {
+        if !wanted.is_empty() {
+            return Self::of(&network::subnets(session, wanted).await?);
+        }
+        let found = network::default_subnets(session).await?;
+        if found.is_empty() {
+            let message = format!("no network for clusters: {} has no default VPC", session.region());
+            let finding = Finding::new(Code::NoNetwork, message).why("nothing was written");
+            let help = "name subnets of a VPC with `dpc setup account --subnets subnet-…,subnet-…`";
+            return Err(Box::new(finding.help(help)));
+        }
+        Self::of(&found)
+    }
+
+    /// The network of these subnets, if they fit together.
+    fn of(subnets: &[Subnet]) -> CloudResult<Self> {
+        let mixed = |message: String| {
+            let help = "name subnets of one VPC and of one kind, best one for each zone";
+            Box::new(Finding::new(Code::MixedSubnets, message).why("nothing was written").help(help))
+        };
+        let Some(first) = subnets.first() else { return Err(mixed("no subnet was found".to_owned())) };
+        if let Some(other) = subnets.iter().find(|other| other.vpc != first.vpc) {
+            return Err(mixed(format!("subnets `{}` and `{}` belong to different VPCs", first.id, other.id)));
+        }
+        if let Some(other) = subnets.iter().find(|other| other.public != first.public) {
+            let (public, private) = if first.public { (first, other) } else { (other, first) };
+            return Err(mixed(format!("subnet `{}` is public, and `{}` is private", public.id, private.id)));
+        }
+        let ids = subnets.iter().map(|subnet| subnet.id.clone()).collect();
+        Ok(Self { vpc: first.vpc.clone(), subnets: ids, private: !first.public })
+    }
+
+    fn parameters(&self, key: String, architecture: Architecture) -> BTreeMap<String, String> {
+        let parameters = [
+            ("Version", env!("CARGO_PKG_VERSION").to_owned()),
+            ("FunctionKey", key),
+            ("Architecture", architecture.as_str().to_owned()),
+            ("Vpc", self.vpc.clone()),
+            ("Subnets", self.subnets.join(",")),
+            ("PrivateSubnets", self.private.to_string()),
+        ];
+        parameters.map(|(name, value)| (name.to_owned(), value)).into()
+    }
+}
+
+/// One of the two stacks.
+struct Half {
+    stack: &'static str,
+    template: &'static str,
+    parameters: BTreeMap<String, String>,
+}
+
+enum Step {
+    Unchanged,
+    Made,
+    /// By the person: declined, or Ctrl-C. What goes on has been said.
+    Stopped,
+}
+
+struct Setup<'a> {
+    here: &'a Here,
+    session: &'a Session,
+    terminal: &'a Terminal,
+    yes: bool,
+}
+
+impl Setup<'_> {
+    async fn make(&self, half: &Half) -> CloudResult<Step> {
+        self.refuse_foreign(half.stack).await?;
+        let request = Request {
+            stack: half.stack.to_owned(),
+            template: Template::Inline(half.template.to_owned()),
+            parameters: half.parameters.clone(),
+            tags: [(SETUP_TAG.to_owned(), "account".to_owned())].into(),
+            capabilities: Capabilities::NamedIam,
+        };
+        let on_cleanup =
+            |reason: &str| act(self.terminal, Tone::Odd, "Cleaning up", &format!("{}: {reason}", half.stack));
+        let changes = match changes::propose(self.session, &request, on_cleanup).await? {
+            Proposal::Unchanged(_) => return Ok(Step::Unchanged),
+            Proposal::Changes(changes) => changes,
+        };
+        let purposes = purposes(half.template);
+        self.show(half, &changes, &purposes);
+        if !self.yes && !self.confirm(&changes).await? {
+            let made_by_us = changes.creates.then_some(changes.stack.as_str());
+            changes::discard(self.session, &changes.id, made_by_us).await?;
+            act(self.terminal, Tone::Odd, "Declined", &format!("{}  nothing was changed", half.stack));
+            return Ok(Step::Stopped);
+        }
+        self.execute(&changes, &purposes).await
+    }
+
+    async fn refuse_foreign(&self, name: &str) -> CloudResult<()> {
+        let Some(stack) = stack::describe(self.session, name).await? else { return Ok(()) };
+        if stack.state == StackState::ReviewInProgress || stack.tags.contains_key(SETUP_TAG) {
+            return Ok(());
+        }
+        let message = format!("stack `{name}` was not made by `dpc setup`: it has no tag `{SETUP_TAG}`");
+        let finding = Finding::new(Code::ForeignStack, message).why("nothing was changed");
+        Err(Box::new(finding.help("set up another region, or delete that stack if nobody needs it")))
+    }
+
+    fn show(&self, half: &Half, changes: &ChangeSet, purposes: &Purposes) {
+        let what = if changes.creates { "creates" } else { "changes" };
+        let number = count(changes.changes.len(), "resource");
+        self.terminal.say("");
+        self.terminal.say(&format!("`{}` {what} {number} in {}", half.stack, self.place()));
+        for line in change_list::lines(&changes.changes, purposes, self.terminal) {
+            self.terminal.say(&line);
+        }
+        self.terminal.say("");
+    }
+
+    async fn confirm(&self, changes: &ChangeSet) -> CloudResult<bool> {
+        let question = format!("Make {}? [y/N] ", count(changes.changes.len(), "change"));
+        if let Some(answer) = self.terminal.ask(&question).await {
+            return Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"));
+        }
+        let made_by_us = changes.creates.then_some(changes.stack.as_str());
+        changes::discard(self.session, &changes.id, made_by_us).await?;
+        Err(Box::new(deploy::not_asked("dpc setup account")))
+    }
+
+    async fn execute(&self, changes: &ChangeSet, purposes: &Purposes) -> CloudResult<Step> {
+        let watch = Watch::begin(self.session, &changes.stack_id).await?;
+        let began = std::time::Instant::now();
+        changes::execute(self.session, changes).await?;
+        let name = &changes.stack;
+        match stack_progress::follow(self.session, watch, purposes, self.terminal).await? {
+            Watched::Interrupted => {
+                let resume = format!("dpc setup account{}", self.here.flag());
+                act(self.terminal, Tone::Odd, "Interrupted", &format!("AWS goes on with stack {name}"));
+                act(self.terminal, Tone::Calm, "Resume", &format!("{resume}, when AWS is done with it"));
+                Ok(Step::Stopped)
+            }
+            Watched::Ended(state, _) if state.is_deployed() => {
+                let word = if changes.creates { "Created" } else { "Updated" };
+                act(self.terminal, Tone::Good, word, &format!("{name}  in {}", took(began.elapsed().as_secs_f64())));
+                Ok(Step::Made)
+            }
+            Watched::Ended(state, events) => Err(Box::new(self.failed(name, state, &events, purposes))),
+        }
+    }
+
+    fn failed(&self, name: &str, state: StackState, events: &[Event], purposes: &Purposes) -> Finding {
+        let cause = stack::first_cause(events);
+        let reason = cause.and_then(|event| event.reason.as_deref()).unwrap_or("CloudFormation gave no reason");
+        let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
+        let what =
+            cause.and_then(|event| purposes.get(&event.resource)).map_or(String::new(), |what| format!(" ({what})"));
+        let resource = cause.map_or(name, |event| event.resource.as_str());
+        let message = format!("setting up `{name}` failed: `{resource}`{what}: {}", reason.trim_end_matches('.'));
+        let help = if reason.contains("already exists") {
+            "it is left from an earlier setup, which keeps key, bucket and table: import it into the stack in the \
+             CloudFormation console, or delete it if nobody needs what is in it"
+                .to_owned()
+        } else {
+            format!("mend the cause, then type `dpc setup account{}` again", self.here.flag())
+        };
+        let why = format!("the stack is in state {}: {}", state.as_str(), state.advice());
+        Finding::new(Code::DeployFailed, message).why(why).help(help)
+    }
+
+    fn place(&self) -> String {
+        let environment = &self.here.environment;
+        format!("environment `{}` (account {}, {})", environment.name, environment.account, environment.region)
+    }
+
+    fn conclude(&self) {
+        let environment = &self.here.environment;
+        let topic = format!("arn:aws:sns:{}:{}:dpc_alarms", environment.region, environment.account);
+        act(self.terminal, Tone::Good, "Set up", &self.place());
+        act(self.terminal, Tone::Calm, "Next", &format!("dpc deploy{}", self.here.flag()));
+        let subscribe =
+            format!("aws sns subscribe --topic-arn {topic} --protocol email --notification-endpoint YOU@EXAMPLE.COM");
+        act(self.terminal, Tone::Calm, "Alarms", &subscribe);
+    }
+}
+
+/// What each resource of one of our own templates is for: the `purpose` of its metadata. The templates are YAML with
+/// CloudFormation's short tags, which no reader of plain YAML takes; they are ours, and a test holds them to this form.
+fn purposes(template: &str) -> Purposes {
+    let mut purposes = Purposes::new();
+    let mut resource = None;
+    for line in template.lines() {
+        let name = line.strip_prefix("  ").and_then(|rest| rest.strip_suffix(':'));
+        if let Some(name) = name.filter(|name| name.chars().all(|letter| letter.is_ascii_alphanumeric())) {
+            resource = Some(name.to_owned());
+        }
+        let purpose = line.trim().strip_prefix("dpc: { purpose: \"").and_then(|rest| rest.strip_suffix("\" }"));
+        if let (Some(name), Some(purpose)) = (&resource, purpose) {
+            purposes.insert(name.clone(), purpose.to_owned());
+        }
+    }
+    purposes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subnet(id: &str, vpc: &str, public: bool) -> Subnet {
+        Subnet { id: id.into(), vpc: vpc.into(), zone: "eu-central-1a".into(), public }
+    }
+
+    #[test]
+    fn every_resource_says_what_it_is_for() {
+        for template in [BOOTSTRAP, ACCOUNT] {
+            let types = template.lines().filter(|line| line.starts_with("    Type: AWS::") && !line.contains("::Id"));
+            assert_eq!(purposes(template).len(), types.count());
+        }
+    }
+
+    #[test]
+    fn the_templates_travel_with_the_request() {
+        for template in [BOOTSTRAP, ACCOUNT] {
+            assert!(template.len() <= changes::INLINE_LIMIT * 8 / 10);
+        }
+    }
+
+    #[test]
+    fn one_binary_is_one_zip() {
+        assert_eq!(zip(b"program").unwrap(), zip(b"program").unwrap());
+        assert_ne!(zip(b"program").unwrap(), zip(b"another").unwrap());
+    }
+
+    #[test]
+    fn subnets_must_fit_together() {
+        let fit = Network::of(&[subnet("subnet-0a", "vpc-1", false), subnet("subnet-0b", "vpc-1", false)]).unwrap();
+        assert_eq!((fit.private, fit.subnets.join(",")), (true, "subnet-0a,subnet-0b".to_owned()));
+        let message = |subnets: &[Subnet]| Network::of(subnets).err().unwrap().message;
+        assert_eq!(
+            message(&[subnet("subnet-0a", "vpc-1", true), subnet("subnet-0b", "vpc-2", true)]),
+            "subnets `subnet-0a` and `subnet-0b` belong to different VPCs"
+        );
+        assert_eq!(
+            message(&[subnet("subnet-0a", "vpc-1", false), subnet("subnet-0b", "vpc-1", true)]),
+            "subnet `subnet-0b` is public, and `subnet-0a` is private"
+        );
+    }
+
+    #[test]
+    fn versions_compare_as_numbers() {
+        assert!(numbers("0.10.0") > numbers("0.9.3"));
+    }
+}
