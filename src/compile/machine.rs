@@ -143,8 +143,7 @@ impl Lowering<'_> {
     fn parallel(&self, flow: &Flow, parts: &[Flow], next: &str, scope: &mut States) -> String {
         let name = self.name_of_parallel(flow);
         let branch = |part: &Flow| {
-            // Both ends of a branch's last step need a state to go to.
-            let end = format!("{}: end", part.steps().last().copied().unwrap_or_default());
+            let end = name_of_end(part);
             let mut states = States::default();
             states.start_at = self.flow(part, &end, &mut states);
             states.add(end, State::Succeed(Succeed {}));
@@ -203,6 +202,16 @@ impl Lowering<'_> {
             );
         }
         entry
+    }
+}
+
+/// Both ends of a branch's last step need a state to go to. Of two branches that end with one step, one lies within the
+/// other and has fewer steps, so the two names differ.
+fn name_of_end(branch: &Flow) -> String {
+    match branch.steps().as_slice() {
+        [.., last] if matches!(branch, Flow::Step(_)) => format!("{last}: end"),
+        [all @ .., last] => format!("{last}: end of {} steps", all.len() + 1),
+        [] => "end".to_owned(),
     }
 }
 

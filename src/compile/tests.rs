@@ -1,12 +1,16 @@
 //! What a pipeline becomes, from text to documents.
 
-use serde_json::Value;
+use std::collections::BTreeSet;
 
-use super::{Compiled, Context, compile};
+use serde_json::{Value, json};
+
+use super::{Compiled, Context, checks, compile};
+use crate::documents::states::{State, States};
+use crate::language::decode;
 use crate::language::folder::{Folder, FolderFile};
 use crate::language::manifest::Manifest;
 use crate::language::project::Pipeline;
-use crate::source::{Files, Findings, de, yaml};
+use crate::source::{Files, Findings, Severity, de, yaml};
 
 const LISTINGS: &str = include_str!("../../fixtures/listings/listings/pipeline.yaml");
 
@@ -16,7 +20,8 @@ fn pipeline(text: &str) -> Pipeline {
     let mut findings = Findings::new();
     let node = yaml::read(&files, file, &mut findings).unwrap_or_else(|| panic!("{findings:?}"));
     let manifest: Manifest = de::from_node(&node).unwrap_or_else(|finding| panic!("{finding:?}"));
-    let entry = FolderFile { path: "pipeline.yaml".to_owned(), executable: false, bytes: text.into() };
+    // Always the same files, so that a manifest changes the output by itself alone.
+    let entry = FolderFile { path: "src/work.py".to_owned(), executable: false, bytes: b"print(1)\n".to_vec() };
     Pipeline { path: "p/pipeline.yaml".to_owned(), folder: Folder { files: vec![entry], ignored: vec![] }, manifest }
 }
 
@@ -36,11 +41,342 @@ fn definition(compiled: &Compiled) -> Value {
     compiled.machine.to_value()
 }
 
-#[test]
-fn show() {
-    let out = std::env::var_os("DPC_SHOW");
-    if let Some(out) = out {
-        std::fs::write(out, compiled(LISTINGS).template.to_json()).expect("written");
+/// A pipeline of one cluster and these steps, each `name` or `name<need,need`.
+fn graph(steps: &[&str]) -> String {
+    let mut text = String::from(
+        "name: g\ncompute:\n  main: { emr: { release: emr-7.5.0, primary: { type: m6g.xlarge } } }\nsteps:\n",
+    );
+    for step in steps {
+        let (name, needs) = step.split_once('<').unwrap_or((step, ""));
+        text += &format!("  - {{ name: {name}, needs: [{needs}], shell: {{ command: [\"true\"] }} }}\n");
     }
-    let _ = definition(&compiled(LISTINGS));
+    text
+}
+
+fn states_of(scope: &States) -> Vec<&str> {
+    scope.states.iter().map(|(name, _)| name.as_str()).collect()
+}
+
+fn at<'a>(value: &'a Value, pointer: &str) -> &'a Value {
+    value.pointer(pointer).unwrap_or_else(|| panic!("{pointer} in {value:#}"))
+}
+
+#[test]
+fn a_chain_runs_between_its_cluster_s_creation_and_release() {
+    let compiled = compiled(LISTINGS);
+    assert_eq!(
+        states_of(&compiled.machine.body),
+        [
+            "Check input",
+            "Refuse",
+            "Create cluster cluster",
+            "aggregate",
+            "publish: needs met?",
+            "publish",
+            "publish: skipped",
+            "Release cluster cluster",
+            "Outcome",
+            "Succeeded",
+            "Failed"
+        ]
+    );
+    let definition = definition(&compiled);
+    let state = |name: &str| at(at(&definition, "/States"), &format!("/{name}")).clone();
+    assert_eq!(state("aggregate")["Catch"][0]["Next"], state("aggregate")["Next"], "both ends lead to one state");
+    assert_eq!(state("Create cluster cluster")["Catch"][0]["Next"], json!("Outcome"), "there is nothing to release");
+    assert_eq!(state("Release cluster cluster")["Catch"][0]["Next"], json!("Outcome"), "a failed release fails no run");
+}
+
+#[test]
+fn branches_hold_their_failures_and_count_for_the_cluster() {
+    let compiled = compiled(&graph(&["a", "b<a", "c<a", "d<b,c"]));
+    let body = &compiled.machine.body;
+    let Some(State::Parallel(parallel)) = body.get("in parallel: b, c") else { panic!("{:?}", states_of(body)) };
+    assert_eq!(parallel.branches.len(), 2);
+    assert_eq!(states_of(&parallel.branches[0]), ["b: needs met?", "b", "b: skipped", "b: end"]);
+    let definition = definition(&compiled);
+    assert_eq!(at(&definition, "/States/Create cluster main/Arguments/StepConcurrencyLevel"), &json!(2));
+    assert_eq!(at(&definition, "/States/d: needs met?/Choices/0/Next"), &json!("d"));
+}
+
+#[test]
+fn a_second_cluster_that_fails_releases_the_first() {
+    let text = "name: g\ncompute:\n  one: { emr: { release: emr-7.5.0, primary: { type: m6g.xlarge } } }\n  \
+                two: { emr: { release: emr-7.5.0, primary: { type: m6g.xlarge } } }\nsteps:\n  \
+                - { name: a, compute: one, shell: { command: [x] } }\n  - { name: b, compute: two, shell: { command: [x] } }\n";
+    let definition = definition(&compiled(text));
+    assert_eq!(at(&definition, "/States/Create cluster one/Next"), &json!("Create cluster two"));
+    assert_eq!(at(&definition, "/States/Create cluster one/Catch/0/Next"), &json!("Outcome"));
+    assert_eq!(at(&definition, "/States/Create cluster two/Catch/0/Next"), &json!("Release cluster one"));
+    assert_eq!(at(&definition, "/States/Release cluster two/Next"), &json!("Release cluster one"));
+    assert_eq!(at(&definition, "/States/Release cluster one/Next"), &json!("Outcome"));
+    assert_eq!(at(&definition, "/States/Create cluster two/Arguments/StepConcurrencyLevel"), &json!(1));
+}
+
+#[test]
+fn parallels_of_many_steps_keep_names_that_are_short_and_unique() {
+    let names: Vec<String> = (0..30).map(|at| format!("a-step-with-a-rather-long-name-{at:02}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    assert_eq!(checks::machine::problems(&compiled(&graph(&names)).machine), Vec::<String>::new());
+    // Nested parallels that begin with the same step.
+    let nested: Vec<String> = names
+        .iter()
+        .enumerate()
+        .flat_map(|(at, name)| match at % 3 {
+            0 => vec![(*name).to_owned(), format!("{name}-x<{name}"), format!("{name}-y<{name}")],
+            _ => vec![(*name).to_owned()],
+        })
+        .collect();
+    let nested: Vec<&str> = nested.iter().map(String::as_str).collect();
+    assert_eq!(checks::machine::problems(&compiled(&graph(&nested)).machine), Vec::<String>::new());
+}
+
+#[test]
+fn users_text_is_code_nowhere() {
+    let hostile = "name: g\ntags: { stage: \"a\" }\ncompute:\n  main: { emr: { release: emr-7.5.0, primary: { type: m6g.xlarge } } }\nsteps:\n  \
+                   - { name: a, shell: { command: [echo, \"${AWS::AccountId}\", \"$(reboot)\", \"a\\\"b\"] } }\n";
+    let compiled = compiled(hostile);
+    let args = at(&compiled.template.to_value(), "/Resources/Registration/Properties/Plan/steps/a/args").clone();
+    let args = args.as_array().expect("a list");
+    // Plain strings: no Fn::Sub, so CloudFormation leaves `${…}` alone.
+    assert_eq!(args[args.len() - 3..], [json!("${AWS::AccountId}"), json!("$(reboot)"), json!("a\"b")]);
+    assert!(!definition(&compiled).to_string().contains("reboot"), "arguments are not part of the definition");
+}
+
+#[test]
+fn no_account_id_but_those_that_access_names() {
+    let text = format!("{LISTINGS}\n");
+    let text = text.replace("read: [", "read: [{ s3: \"s3://other/*\", account: \"222222222222\" }, ");
+    let template = compiled(&text).template.to_json();
+    let ids: BTreeSet<&str> =
+        template.split(|c: char| !c.is_ascii_digit()).filter(|digits| digits.len() == 12).collect();
+    assert_eq!(ids, BTreeSet::from(["222222222222"]));
+}
+
+#[test]
+fn every_statement_names_its_resources_or_says_why_not() {
+    let template = compiled(LISTINGS).template.to_value();
+    for role in ["StateMachineRole", "ComputeRole"] {
+        let role = at(&template, &format!("/Resources/{role}"));
+        for statement in at(role, "/Properties/Policies/0/PolicyDocument/Statement").as_array().expect("a list") {
+            let sid = statement["Sid"].as_str().expect("a name");
+            let reason = role.pointer(&format!("/Metadata/dpc/reasons/{sid}"));
+            assert_eq!(statement["Resource"] == json!("*"), reason.is_some(), "{sid}");
+            let of_s3 = statement["Action"].to_string().contains("s3:");
+            assert_eq!(of_s3, statement["Condition"].to_string().contains("aws:ResourceAccount"), "{sid}");
+        }
+    }
+}
+
+#[test]
+fn schedules_keep_their_names_when_others_come_and_go() {
+    let with = |list: &str| {
+        let text = LISTINGS
+            .replace("schedule: { cron: \"0 3 * * ? *\", timezone: Europe/Berlin }", &format!("schedule: [{list}]"));
+        let template = compiled(&text).template.to_value();
+        let resources = at(&template, "/Resources").as_object().expect("a map").clone();
+        resources.into_iter().filter(|(id, _)| id.starts_with("Schedule")).collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let (three, four) = ("{ cron: \"0 3 * * ? *\" }", "{ cron: \"0 4 * * ? *\" }");
+    assert_eq!(with(&format!("{three}, {four}")), with(&format!("{four}, {three}")));
+    let alone = with(three);
+    assert_eq!(alone.len(), 1);
+    assert!(alone.iter().all(|(id, resource)| with(&format!("{four}, {three}")).get(id) == Some(resource)));
+}
+
+#[test]
+fn alerts_of_one_address_are_one_subscription() {
+    let text = LISTINGS.replace(
+        "- { events: [FAILED], email: core-data@example.com }",
+        "- { events: [TIMED_OUT], email: a@example.com }\n  - { events: [FAILED, SUCCEEDED], email: a@example.com }",
+    );
+    let compiled = compiled(&text);
+    let mails: Vec<Value> = compiled
+        .template
+        .resources()
+        .filter(|(_, resource)| resource.kind() == "AWS::SNS::Subscription")
+        .map(|(_, resource)| at(resource.properties(), "/FilterPolicy/status").clone())
+        .collect();
+    assert_eq!(mails, [json!(["SUCCEEDED", "FAILED", "TIMED_OUT"])]);
+    assert_eq!(compiled.plan.alerts, ["SUCCEEDED", "FAILED", "TIMED_OUT"]);
+}
+
+#[test]
+fn the_plan_of_the_template_is_the_plan() {
+    let compiled = compiled(LISTINGS);
+    let plan = at(&compiled.template.to_value(), "/Resources/Registration/Properties/Plan").clone();
+    // What CloudFormation hands over: the same shape, with intrinsics resolved and no scalar but strings.
+    fn resolve(value: &Value) -> Value {
+        match value {
+            Value::Object(map) if map.contains_key("Fn::Sub") => map["Fn::Sub"].clone(),
+            Value::Object(map) if map.contains_key("Ref") => json!("arn"),
+            Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), resolve(value))).collect(),
+            Value::Array(items) => items.iter().map(resolve).collect(),
+            Value::String(_) => value.clone(),
+            Value::Null | Value::Bool(_) | Value::Number(_) => panic!("{value} is no string"),
+        }
+    }
+    let read: crate::control::plan::Plan = serde_json::from_value(resolve(&plan)).expect("the function can read it");
+    assert_eq!(read.steps, compiled.plan.steps);
+    assert_eq!(read.schedules, compiled.plan.schedules);
+}
+
+/// A manifest with every key, and for each key a change of its value.
+const EVERY_KEY: &str = r#"version: 1
+name: listings
+description: one
+owner: core
+tags: { stage: prod }
+partition: { by: day, offset: -1d, timezone: Europe/Berlin }
+params:
+  full: { type: bool, description: whether, default: false }
+triggers:
+  schedule:
+    - { cron: "0 3 * * ? *", timezone: Europe/Rome }
+    - { rate: 5 minutes }
+compute:
+  wide:
+    emr:
+      release: emr-7.5.0
+      applications: [Spark, Hive]
+      primary: { type: m6g.xlarge, count: 1 }
+      core: { type: m6g.2xlarge, count: 4 }
+      idleTimeout: 30m
+  small: { emr: { release: emr-7.5.0, primary: { type: m6g.large } } }
+steps:
+  - name: first
+    compute: small
+    spark: { entrypoint: src/work.py, args: [--all], conf: { spark.executor.memory: 4g } }
+  - name: second
+    description: two
+    needs: [first]
+    compute: wide
+    retry: { attempts: 3, interval: 2m, backoff: 1.5, maxDelay: 20m, jitter: false }
+    timeout: 45m
+    shell: { command: [bash, src/a.sh], environment: { KEY: value } }
+  - { name: third, compute: wide, spark: { entrypoint: lib/a.jar, class: com.example.Main } }
+access:
+  read: ["s3://in/*", { s3: "s3://other/*", account: "222222222222" }]
+  write: ["s3://out/*"]
+  secrets: [listings/token]
+alerts:
+  - { events: [FAILED], email: a@example.com }
+"#;
+
+const CHANGES: &[(&str, &str, &str)] = &[
+    ("name", "name: listings", "name: searches"),
+    ("description", "description: one", "description: two"),
+    ("owner", "owner: core", "owner: other"),
+    ("tags", "stage: prod", "stage: dev"),
+    ("partition", "partition: { by: day, offset: -1d, timezone: Europe/Berlin }\n", ""),
+    ("partition.by", "by: day", "by: none"),
+    ("partition.offset", "offset: -1d", "offset: -2d"),
+    ("partition.timezone", "timezone: Europe/Berlin", "timezone: Europe/Lisbon"),
+    ("params", "  full: {", "  whole: {"),
+    ("params.*.type", "type: bool", "type: string"),
+    ("params.*.description", "description: whether", "description: if"),
+    ("params.*.default", "default: false", "default: true"),
+    (
+        "triggers",
+        "triggers:\n  schedule:\n    - { cron: \"0 3 * * ? *\", timezone: Europe/Rome }\n    - { rate: 5 minutes }\n",
+        "",
+    ),
+    ("triggers.schedule", "    - { rate: 5 minutes }\n", ""),
+    ("triggers.schedule[].cron", "0 3 * * ? *", "0 4 * * ? *"),
+    ("triggers.schedule[].rate", "5 minutes", "6 minutes"),
+    ("triggers.schedule[].timezone", "Europe/Rome", "Europe/Paris"),
+    ("compute", "wide", "huge"),
+    ("compute.*.emr", "emr: { release: emr-7.5.0, primary", "emr: { release: emr-7.6.0, primary"),
+    ("compute.*.emr.release", "emr-7.5.0", "emr-7.6.0"),
+    ("compute.*.emr.applications", "[Spark, Hive]", "[Spark]"),
+    ("compute.*.emr.primary", "primary: { type: m6g.large }", "primary: { type: m6g.medium }"),
+    ("compute.*.emr.primary.type", "primary: { type: m6g.xlarge", "primary: { type: m6g.large"),
+    ("compute.*.emr.core", "      core: { type: m6g.2xlarge, count: 4 }\n", ""),
+    ("compute.*.emr.core.type", "m6g.2xlarge", "m6g.4xlarge"),
+    ("compute.*.emr.core.count", "count: 4", "count: 5"),
+    ("compute.*.emr.idleTimeout", "30m", "40m"),
+    ("steps", "name: third", "name: fourth"),
+    ("steps[].name", "name: third", "name: fourth"),
+    ("steps[].description", "description: two", "description: three"),
+    ("steps[].needs", "    needs: [first]\n", ""),
+    ("steps[].compute", "compute: small", "compute: wide"),
+    ("steps[].retry", "    retry: { attempts: 3, interval: 2m, backoff: 1.5, maxDelay: 20m, jitter: false }\n", ""),
+    ("steps[].retry.attempts", "attempts: 3", "attempts: 4"),
+    ("steps[].retry.interval", "interval: 2m", "interval: 3m"),
+    ("steps[].retry.backoff", "backoff: 1.5", "backoff: 2"),
+    ("steps[].retry.maxDelay", "maxDelay: 20m", "maxDelay: 30m"),
+    ("steps[].retry.jitter", "jitter: false", "jitter: true"),
+    ("steps[].timeout", "timeout: 45m", "timeout: 46m"),
+    ("steps[].spark", "spark: { entrypoint: lib/a.jar, class: com.example.Main }", "shell: { command: [x] }"),
+    ("steps[].spark.entrypoint", "lib/a.jar", "lib/b.jar"),
+    ("steps[].spark.args", "[--all]", "[--some]"),
+    ("steps[].spark.class", "com.example.Main", "com.example.Other"),
+    ("steps[].spark.conf", "spark.executor.memory: 4g", "spark.executor.memory: 5g"),
+    (
+        "steps[].shell",
+        "shell: { command: [bash, src/a.sh], environment: { KEY: value } }",
+        "spark: { entrypoint: src/work.py }",
+    ),
+    ("steps[].shell.command", "src/a.sh", "src/b.sh"),
+    ("steps[].shell.environment", "KEY: value", "KEY: other"),
+    ("access", "  secrets: [listings/token]\n", ""),
+    ("access.read", "s3://in/*", "s3://into/*"),
+    ("access.read[].s3", "s3://other/*", "s3://others/*"),
+    ("access.read[].account", "222222222222", "222222222223"),
+    ("access.write", "s3://out/*", "s3://outer/*"),
+    ("access.secrets", "listings/token", "listings/key"),
+    ("alerts", "events: [FAILED]", "events: [SUCCEEDED]"),
+    ("alerts[].events", "events: [FAILED]", "events: [SUCCEEDED]"),
+    ("alerts[].email", "a@example.com", "b@example.com"),
+];
+
+/// Keys whose value changes nothing: the language has one version, and a primary node is always one.
+const WITHOUT_EFFECT: &[&str] = &["version", "compute.*.emr.primary.count"];
+
+/// Paths of all keys of a schema; `*` is a name that users choose.
+fn keys(schema: &Value, root: &Value, path: &str, out: &mut BTreeSet<String>) {
+    if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
+        keys(at(root, target.trim_start_matches('#')), root, path, out);
+    }
+    for (key, inner) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        out.insert(path.clone());
+        keys(inner, root, &path, out);
+    }
+    if let Some(inner) = schema.get("additionalProperties").filter(|inner| inner.is_object()) {
+        keys(inner, root, &format!("{path}.*"), out);
+    }
+    if let Some(inner) = schema.get("items") {
+        keys(inner, root, &format!("{path}[]"), out);
+    }
+    for union in ["anyOf", "allOf", "oneOf"] {
+        let choices = schema.get(union).and_then(Value::as_array).into_iter().flatten();
+        choices.for_each(|inner| keys(inner, root, path, out));
+    }
+}
+
+#[test]
+fn every_key_of_the_language_has_an_effect() {
+    let output = |text: &str| {
+        let (compiled, findings) = found(text);
+        let compiled = compiled.unwrap_or_else(|| panic!("{findings:?}\n{text}"));
+        assert!(findings.iter().all(|finding| finding.severity != Severity::Error));
+        (compiled.template.to_json(), compiled.tags)
+    };
+    let before = output(EVERY_KEY);
+    for (path, from, to) in CHANGES {
+        assert!(EVERY_KEY.contains(from), "{path}: `{from}` is not in the manifest");
+        assert_ne!(output(&EVERY_KEY.replace(from, to)), before, "{path} changes nothing");
+    }
+    let root = decode::schema_of::<Manifest>().to_value();
+    let mut known = BTreeSet::new();
+    keys(&root, &root, "", &mut known);
+    let tested: BTreeSet<String> =
+        CHANGES.iter().map(|(path, _, _)| *path).chain(WITHOUT_EFFECT.iter().copied()).map(str::to_owned).collect();
+    // One schedule and a list of them, reading and writing, primary and core nodes share their types.
+    let same = |path: &str| {
+        path.replace("triggers.schedule.", "triggers.schedule[].").replace("access.write[]", "access.read[]")
+    };
+    let missing: Vec<&String> = known.iter().filter(|path| !tested.contains(&same(path))).collect();
+    assert!(missing.is_empty(), "keys that no change stands for: {missing:?}");
 }

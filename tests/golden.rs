@@ -1,0 +1,118 @@
+//! The bytes of what is compiled, for the example project: `tests/golden/` holds what `dpc synth` must write.
+//!
+//! `DPC_BLESS=1 cargo test --test golden` writes them anew; read the difference before you commit it.
+
+#![allow(clippy::disallowed_methods, clippy::panic, clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn repository() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A folder of this test's own, removed with the value.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("dpc-golden-{name}-{}", std::process::id()));
+        let _absent = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _gone = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+fn synth(project: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dpc"));
+    command.arg("synth").args(arguments).current_dir(project).env_remove("DPC_ENV");
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+fn listings(project: &Path, format: &str) -> String {
+    synth(project, &["--out", "out", "--format", format]);
+    std::fs::read_to_string(project.join(format!("out/listings.template.{format}"))).unwrap()
+}
+
+fn compare(name: &str, found: &str) {
+    let path = repository().join("tests/golden").join(name);
+    if std::env::var_os("DPC_BLESS").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, found).unwrap();
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    if expected != found {
+        let line = expected.lines().zip(found.lines()).position(|(one, other)| one != other);
+        let at = line.unwrap_or_else(|| expected.lines().count().min(found.lines().count()));
+        panic!(
+            "{name} differs from line {}:\n- {}\n+ {}\nDPC_BLESS=1 writes it anew",
+            at + 1,
+            expected.lines().nth(at).unwrap_or("(end)"),
+            found.lines().nth(at).unwrap_or("(end)")
+        );
+    }
+}
+
+#[test]
+fn the_example_s_template() {
+    let scratch = Scratch::new("listings");
+    copy(&repository().join("fixtures/listings"), &scratch.0);
+    compare("listings.template.json", &listings(&scratch.0, "json"));
+    compare("listings.template.yaml", &listings(&scratch.0, "yaml"));
+}
+
+#[test]
+fn the_place_does_not_matter_and_unchanged_files_are_left_alone() {
+    let (one, other) = (Scratch::new("one"), Scratch::new("other-and-longer"));
+    copy(&repository().join("fixtures/listings"), &one.0);
+    copy(&repository().join("fixtures/listings"), &other.0.join("deeper"));
+    assert_eq!(listings(&one.0, "json"), listings(&other.0.join("deeper"), "json"));
+
+    let path = one.0.join("out/listings.template.json");
+    let written = std::fs::metadata(&path).unwrap().modified().unwrap();
+    let second = synth(&one.0, &["--out", "out"]);
+    assert_eq!(String::from_utf8_lossy(&second.stdout), "out/listings.template.json\n");
+    assert!(String::from_utf8_lossy(&second.stderr).contains("listings: unchanged"));
+    assert_eq!(std::fs::metadata(&path).unwrap().modified().unwrap(), written);
+}
+
+#[test]
+fn one_changed_line_changes_what_it_is_about_and_the_archive_s_name() {
+    let scratch = Scratch::new("change");
+    copy(&repository().join("fixtures/listings"), &scratch.0);
+    let before = listings(&scratch.0, "json");
+    let manifest = scratch.0.join("listings/pipeline.yaml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    std::fs::write(&manifest, text.replace("release: emr-7.5.0", "release: emr-7.6.0")).unwrap();
+    let after = listings(&scratch.0, "json");
+
+    assert_eq!(before.lines().count(), after.lines().count());
+    let changed: Vec<&str> =
+        before.lines().zip(after.lines()).filter(|(old, new)| old != new).map(|(_, new)| new.trim()).collect();
+    let (archive, rest): (Vec<&str>, Vec<&str>) = changed.into_iter().partition(|line| {
+        line.contains("/artifacts/listings/") || line.trim_matches(['"', ',']).chars().all(|c| c.is_ascii_hexdigit())
+    });
+    assert_eq!(rest, ["\"ReleaseLabel\": \"emr-7.6.0\","]);
+    assert_eq!(archive.len(), 4, "the URI and the SHA-256 of the archive, for each of two steps: {archive:?}");
+}
