@@ -8,6 +8,7 @@ guide (connect-emr, emr-iam, cw-logs, xray); the roles' policies are the templat
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -144,7 +145,7 @@ class Account:
         kept = {n: dict(r) for n, r in template.body["Resources"].items() if r["Type"] in _ROLES}
         for resource in kept.values():
             resource.pop("DependsOn", None)
-        stack = f"judged-{pipeline(template)}"
+        stack = "judged-" + re.sub(r"\W", "-", template.name)
         body = json.dumps({"AWSTemplateFormatVersion": "2010-09-09", "Resources": kept})
         self.cloudformation.create_stack(StackName=stack, TemplateBody=body, Capabilities=["CAPABILITY_NAMED_IAM"])
         self.cloudformation.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 30})

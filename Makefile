@@ -1,0 +1,75 @@
+# dpc's two commands: `make demo` shows it, `make test` proves it. Each does its own set-up, once.
+# Wanted: Rust, Python 3.11 or newer, Node 20 or newer, a C compiler. Nothing is installed outside this folder.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON := $(firstword $(shell command -v python3.11 python3))
+ifeq ($(PYTHON),)
+$(error dpc's tests need Python 3.11 or newer, as `python3.11` or `python3`)
+endif
+
+EMULATOR := .venv/emulator/requirements.sha256
+JUDGES := .venv/judges/requirements.sha256
+NODE := tests/judges/node_modules/.package-lock.json
+JUDGED := target/judged
+CARGO_FLAGS := --locked
+
+.PHONY: help demo test lint unit emulator judge pins clean
+
+help:
+	@echo "make demo    a pipeline from check to tear-down, on an emulated AWS account"
+	@echo "make test    everything: lint, unit, emulator, judge"
+	@echo "make lint    format and clippy"
+	@echo "make unit    cargo test, whole invocations against the emulator included"
+	@echo "make emulator  the emulator's own tests"
+	@echo "make judge   other people's linters, and our own, on every template that dpc writes"
+	@echo "make clean   forget everything that was built or set up"
+
+demo: $(EMULATOR)
+	cargo build --quiet $(CARGO_FLAGS) --bin dpc
+	demo/run target/debug/dpc
+
+test: lint unit emulator judge
+
+lint:
+	cargo fmt --check
+	cargo clippy --quiet $(CARGO_FLAGS) --all-targets -- --deny warnings
+
+unit: $(EMULATOR)
+	cargo test --quiet $(CARGO_FLAGS)
+
+emulator: $(EMULATOR)
+	cd tests/emulator && ../../.venv/emulator/bin/python -m unittest discover --top-level-directory . --start-directory tests
+
+judge: $(EMULATOR) $(JUDGES) $(NODE)
+	cargo build --quiet $(CARGO_FLAGS) --bin dpc
+	tests/judges/collect target/debug/dpc $(JUDGED)
+	tests/judges/run $(JUDGED)
+	cd tests/judges && PYTHONPATH=. ../../.venv/judges/bin/python -m unittest discover --top-level-directory . --start-directory tests
+
+# The environments notice changed requirements themselves; see tests/environment.py.
+$(EMULATOR): tests/emulator/requirements.txt
+	@$(PYTHON) tests/environment.py emulator >/dev/null
+	@touch $@
+
+$(JUDGES): tests/judges/requirements.txt
+	@$(PYTHON) tests/environment.py judges >/dev/null
+	@touch $@
+
+$(NODE): tests/judges/package-lock.json
+	cd tests/judges && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# Pins and hashes anew, after a change of requirements.in. Needs pip-tools in PATH.
+pins:
+	for name in emulator judges; do \
+	  (cd tests/$$name && CUSTOM_COMPILE_COMMAND="make pins" pip-compile --quiet --generate-hashes --strip-extras --upgrade \
+	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options requirements.in); \
+	done
+
+clean:
+	rm -rf .venv $(JUDGED) tests/judges/node_modules
+	cargo clean
