@@ -9,7 +9,10 @@ use super::aws::{EnvironmentArg, Here, Tone, act, count, size, took};
 use super::stack_progress::{self, Purposes, Watched};
 use super::{Exit, Failure, Terminal, change_list, select};
 use crate::cloud::artifacts::{self, Uploaded};
-use crate::cloud::stack::{self, Capabilities, ChangeSet, Event, Proposal, Request, StackState, Watch, changes};
+use crate::cloud::failure::sentence;
+use crate::cloud::stack::{
+    self, Capabilities, ChangeSet, Event, Phase, Proposal, Request, Stack, StackState, Watch, changes,
+};
 use crate::cloud::{CloudResult, Session, account};
 use crate::compile::{self, Compiled, Context};
 use crate::control::names;
@@ -31,6 +34,9 @@ pub struct Args {
     #[arg(long)]
     no_wait: bool,
 }
+
+/// From this size on an upload is announced before it is done, so that nobody wonders what is going on.
+const LARGE: usize = 4_000_000;
 
 /// How it went with one pipeline.
 enum Outcome {
@@ -99,29 +105,35 @@ struct Deployment<'a> {
 impl Deployment<'_> {
     async fn run(&self) -> CloudResult<Outcome> {
         let name = &self.compiled.pipeline;
+        let before = stack::describe(self.session, &names::pipeline_resource(name)).await?;
+        if let Some(stack) = &before {
+            self.refuse_foreign(stack)?;
+            changes::refuse(stack)?;
+        }
         let request = self.request().await?;
-        self.refuse_foreign(&request).await?;
         let on_cleanup = |reason: &str| act(self.terminal, Tone::Odd, "Cleaning up", &format!("{name}: {reason}"));
         let changes = match changes::propose(self.session, &request, on_cleanup).await? {
             Proposal::Unchanged(_) => return Ok(Outcome::Unchanged),
             Proposal::Changes(changes) => changes,
         };
-        self.show(&changes);
+        let purposes = self.purposes(before.as_ref()).await?;
+        self.show(&changes, &purposes);
         if !self.args.yes && !self.confirm(&changes).await? {
             let made_by_us = changes.creates.then_some(changes.stack.as_str());
             changes::discard(self.session, &changes.id, made_by_us).await?;
             return Ok(Outcome::Declined);
         }
-        self.execute(&changes).await
+        self.execute(&changes, &purposes).await
     }
 
     /// Uploads what the template refers to, each content once, and says what the stack shall be.
     async fn request(&self) -> CloudResult<Request> {
         let Compiled { pipeline, artifact, .. } = self.compiled;
-        self.upload(names::artifact_key(pipeline, &artifact.sha256), artifact.bytes.clone(), "application/gzip")
-            .await?;
+        let archive = names::artifact_key(pipeline, &artifact.sha256);
+        self.upload("the pipeline's folder", archive, artifact.bytes.clone(), "application/gzip").await?;
         let script = runner::SCRIPT.as_bytes().to_vec();
-        self.upload(names::runner_key(&runner::sha256()), script, "text/x-shellscript").await?;
+        let key = names::runner_key(&runner::sha256());
+        self.upload("the script that runs steps", key, script, "text/x-shellscript").await?;
         Ok(Request {
             stack: names::pipeline_resource(pipeline),
             template: artifacts::template(self.session, pipeline, self.compiled.template.to_json()).await?,
@@ -131,17 +143,19 @@ impl Deployment<'_> {
         })
     }
 
-    async fn upload(&self, key: String, bytes: Vec<u8>, kind: &str) -> CloudResult<()> {
+    async fn upload(&self, what: &str, key: String, bytes: Vec<u8>, kind: &str) -> CloudResult<()> {
         let weight = size(bytes.len());
+        if bytes.len() > LARGE && !artifacts::exists(self.session, &key).await? {
+            act(self.terminal, Tone::Calm, "Uploading", &format!("{what} ({weight})"));
+        }
         if artifacts::upload(self.session, &key, bytes, kind).await? == Uploaded::Sent {
-            act(self.terminal, Tone::Good, "Uploaded", &format!("{key} ({weight})"));
+            act(self.terminal, Tone::Good, "Uploaded", &format!("{what} ({weight})"));
         }
         Ok(())
     }
 
     /// A stack of this name that dpc did not make, or made for another space, is not touched.
-    async fn refuse_foreign(&self, request: &Request) -> CloudResult<()> {
-        let Some(stack) = stack::describe(self.session, &request.stack).await? else { return Ok(()) };
+    fn refuse_foreign(&self, stack: &Stack) -> CloudResult<()> {
         let space = &self.here.environment.space;
         // A review that was never executed carries no tags.
         if stack.state == StackState::ReviewInProgress || stack.tags.get(names::SPACE_TAG) == Some(space) {
@@ -158,7 +172,7 @@ impl Deployment<'_> {
         ))
     }
 
-    fn show(&self, changes: &ChangeSet) {
+    fn show(&self, changes: &ChangeSet, purposes: &Purposes) {
         let environment = &self.here.environment;
         let what = if changes.creates { "creates" } else { "changes" };
         self.terminal.say("");
@@ -170,7 +184,7 @@ impl Deployment<'_> {
             environment.account,
             environment.region
         ));
-        for line in change_list::lines(&changes.changes, &self.purposes(), self.terminal) {
+        for line in change_list::lines(&changes.changes, purposes, self.terminal) {
             self.terminal.say(&line);
         }
         self.terminal.say("");
@@ -188,7 +202,7 @@ impl Deployment<'_> {
         }
     }
 
-    async fn execute(&self, changes: &ChangeSet) -> CloudResult<Outcome> {
+    async fn execute(&self, changes: &ChangeSet, purposes: &Purposes) -> CloudResult<Outcome> {
         let watch = Watch::begin(self.session, &changes.stack_id).await?;
         let began = std::time::Instant::now();
         changes::execute(self.session, changes).await?;
@@ -202,7 +216,7 @@ impl Deployment<'_> {
             );
             return Ok(Outcome::Left);
         }
-        let watched = stack_progress::follow(self.session, watch, &self.purposes(), self.terminal).await;
+        let watched = stack_progress::follow(self.session, watch, purposes, self.terminal).await;
         let watched = watched.map_err(|finding| {
             let why = format!("AWS goes on with stack `{}`; only watching it failed", changes.stack);
             Box::new(finding.why(why).help(format!("watch it again with `{resume}`")))
@@ -222,34 +236,51 @@ impl Deployment<'_> {
 
     /// What went wrong first, at the line of YAML that made the resource.
     fn failed(&self, state: StackState, events: &[Event]) -> Finding {
-        let Compiled { pipeline, origins, .. } = self.compiled;
+        let Compiled { pipeline, origins, template, .. } = self.compiled;
         let cause = stack::first_cause(events);
         let reason = cause.and_then(|event| event.reason.as_deref()).unwrap_or("CloudFormation gave no reason");
-        let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
-        let reason = reason.trim_end_matches('.');
-        let message = match cause.filter(|event| !event.of_stack) {
+        let reason = sentence(reason);
+        let of_resource = cause.filter(|event| !event.of_stack);
+        let message = match of_resource {
             Some(event) => {
-                format!("deploying `{pipeline}` failed: `{}` {}: {reason}", event.resource, event.state.words())
+                let what = template.purpose(&event.resource).map_or_else(|| format!("`{}`", event.resource), uncapital);
+                format!("deploying `{pipeline}` failed: {what} {}: {reason}", event.state.words())
             }
             None => format!("deploying `{pipeline}` failed: {reason}"),
         };
-        let span = cause.and_then(|event| origins.get(&event.resource));
-        let finding = match span {
-            Some(span) => Finding::at(Code::DeployFailed, *span, message, "this made the resource"),
+        let place = of_resource.and_then(|event| Some((event, origins.get(&event.resource)?)));
+        let finding = match place {
+            Some((event, span)) => {
+                Finding::at(Code::DeployFailed, *span, message, format!("`{}` was made from this", event.resource))
+            }
             None => Finding::new(Code::DeployFailed, message),
         };
-        let resource =
-            cause.filter(|event| !event.of_stack).and_then(|event| self.compiled.template.get(&event.resource));
-        let purpose = resource.map(|resource| format!("it is: {}; ", resource.purpose())).unwrap_or_default();
         finding
-            .why(format!("{purpose}the stack is in state {}: {}", state.as_str(), state.advice()))
+            .why(format!(
+                "stack `{}` is in state {}: {}",
+                names::pipeline_resource(pipeline),
+                state.as_str(),
+                state.advice()
+            ))
             .help(format!("mend the cause, then type `dpc deploy {pipeline}{}` again", self.here.flag()))
     }
 
-    fn purposes(&self) -> Purposes {
+    /// What resources are for: those of the stack as it was, and as it shall be.
+    async fn purposes(&self, before: Option<&Stack>) -> CloudResult<Purposes> {
+        let mut purposes = match before.filter(|stack| stack.state.phase() == Phase::Ready) {
+            Some(stack) => stack::purposes(self.session, &stack.id).await?,
+            None => Purposes::new(),
+        };
         let resources = self.compiled.template.resources();
-        resources.map(|(id, resource)| (id.to_owned(), resource.purpose().to_owned())).collect()
+        purposes.extend(resources.map(|(id, resource)| (id.to_owned(), resource.purpose().to_owned())));
+        Ok(purposes)
     }
+}
+
+/// A phrase inside a sentence: `The topic` becomes `the topic`.
+fn uncapital(phrase: &str) -> String {
+    let mut letters = phrase.chars();
+    letters.next().map(|first| first.to_lowercase().collect::<String>() + letters.as_str()).unwrap_or_default()
 }
 
 /// A command that asks has nobody to ask.

@@ -2,7 +2,7 @@
 
 use super::aws::{EnvironmentArg, Here, Tone, act, took};
 use super::deploy::not_asked;
-use super::stack_progress::{self, Purposes, Watched};
+use super::stack_progress::{self, Watched};
 use super::{Exit, Failure, Terminal};
 use crate::cloud::stack::{self, Phase, Stack, StackState, Watch, changes, events};
 use crate::cloud::{CloudResult, Session};
@@ -89,11 +89,12 @@ async fn remove(
     terminal: &Terminal,
 ) -> CloudResult<Exit> {
     let began = std::time::Instant::now();
+    let purposes = stack::purposes(session, &stack.id).await?;
     let watch = Watch::begin(session, &stack.id).await?;
     if stack.state != StackState::DeleteInProgress {
         stack::delete(session, stack).await?;
     }
-    match stack_progress::follow(session, watch, &Purposes::new(), terminal).await? {
+    match stack_progress::follow(session, watch, &purposes, terminal).await? {
         Watched::Interrupted => {
             act(terminal, Tone::Odd, "Interrupted", &format!("AWS goes on removing stack {}", stack.name));
             act(terminal, Tone::Calm, "Resume", &format!("dpc status {pipeline} --watch{}", here.flag()));

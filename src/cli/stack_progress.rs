@@ -62,7 +62,7 @@ struct View<'a> {
 
 impl<'a> View<'a> {
     fn new(terminal: &'a Terminal, purposes: &'a Purposes) -> Self {
-        let width = purposes.keys().map(String::len).max().unwrap_or(0).clamp(8, 32);
+        let width = purposes.keys().map(String::len).max().unwrap_or(24).clamp(8, 32);
         let bars = terminal.interactive().then(MultiProgress::new);
         Self { terminal, purposes, bars, open: BTreeMap::new(), width }
     }
@@ -79,7 +79,8 @@ impl<'a> View<'a> {
             Outcome::InProgress => self.begin(event, &about),
             Outcome::Complete | Outcome::Skipped => {
                 let began = self.end(&event.resource);
-                let took = began.map(|began| format!("  {}", took((event.at - began) as f64))).unwrap_or_default();
+                let took = began.filter(|began| event.at > *began).map(|began| took((event.at - began) as f64));
+                let took = took.map(|took| format!("  {took}")).unwrap_or_default();
                 self.print(Tone::Good, &capital(event.state.words()), &format!("{about}{took}"));
             }
             Outcome::Failed => {

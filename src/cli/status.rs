@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::aws::{EnvironmentArg, Here, Tone, act, moment, took};
-use super::stack_progress::{self, Purposes, Watched};
+use super::stack_progress::{self, Watched};
 use super::{Exit, Failure, Terminal, select};
 use crate::cloud::runs::{Run, Store};
 use crate::cloud::stack::{self, Phase, Stack, Watch};
@@ -112,9 +112,9 @@ async fn watch(session: &Session, here: &Here, pipeline: &str, terminal: &Termin
         );
         return Ok(if stack.state.is_deployed() { Exit::Done } else { Exit::Fault });
     }
-    // Whose purposes these are the project may still know; the type says enough otherwise.
+    let purposes = stack::purposes(session, &stack.id).await?;
     let watch = Watch::begin(session, &stack.id).await?;
-    match stack_progress::follow(session, watch, &Purposes::new(), terminal).await? {
+    match stack_progress::follow(session, watch, &purposes, terminal).await? {
         Watched::Interrupted => {
             act(terminal, Tone::Odd, "Interrupted", &format!("AWS goes on with stack {name}"));
             act(terminal, Tone::Calm, "Resume", &format!("dpc status {pipeline} --watch{}", here.flag()));

@@ -60,6 +60,10 @@ impl Caller {
             return self.no_credentials(&chain(credentials));
         }
         match error {
+            // Something answers, but does not speak as AWS does: a proxy's log-in page, for example.
+            SdkError::ServiceError(odd) if odd.err().code().is_none() && odd.raw().status().is_success() => {
+                self.unreachable(call, "something answered, but not as AWS does")
+            }
             SdkError::ServiceError(refused) => {
                 let status = refused.raw().status().as_u16();
                 let request = refused.raw().headers().get("x-amzn-requestid");
@@ -70,7 +74,7 @@ impl Caller {
             SdkError::DispatchFailure(failure) => self.unreachable(call, &innermost(failure.as_connector_error())),
             SdkError::ResponseError(answer) => {
                 let status = answer.raw().status().as_u16();
-                self.unreachable(call, &format!("HTTP status {status}, and no answer that AWS would give"))
+                self.unreachable(call, &format!("something answered with HTTP status {status}, but not as AWS does"))
             }
             other => Finding::new(Code::AwsRefused, format!("`{call}` could not be sent: {}", chain(other)))
                 .help("check the region and the profile of the environment in `dpc.yaml`"),

@@ -128,15 +128,11 @@ pub enum Replacement {
 pub async fn propose(session: &Session, request: &Request, on_cleanup: impl Fn(&str)) -> CloudResult<Proposal> {
     let mut current = describe(session, &request.stack).await?;
     if let Some(stack) = &current {
-        match stack.state.phase() {
-            Phase::Ready | Phase::Reviewed | Phase::Gone => {}
-            Phase::Busy => return Err(Box::new(busy(stack))),
-            Phase::Stuck => return Err(Box::new(stuck(stack))),
-            Phase::FailedCreate => {
-                on_cleanup("the first deployment had failed; its empty stack is removed and created again");
-                remove_failed(session, stack).await?;
-                current = None;
-            }
+        refuse(stack)?;
+        if stack.state.phase() == Phase::FailedCreate {
+            on_cleanup("the first deployment had failed; its empty stack is removed and created again");
+            remove_failed(session, stack).await?;
+            current = None;
         }
     }
     let creates = current.as_ref().is_none_or(|stack| stack.state.phase() != Phase::Ready);
@@ -151,6 +147,18 @@ pub async fn propose(session: &Session, request: &Request, on_cleanup: impl Fn(&
             Code::DeployFailed,
             format!("stack `{}` would be empty: its template has no resource", request.stack),
         ))),
+    }
+}
+
+/// Refuses a stack that takes no change now.
+///
+/// # Errors
+/// A stack that is busy or stuck.
+pub fn refuse(stack: &Stack) -> CloudResult<()> {
+    match stack.state.phase() {
+        Phase::Ready | Phase::Reviewed | Phase::Gone | Phase::FailedCreate => Ok(()),
+        Phase::Busy => Err(Box::new(busy(stack))),
+        Phase::Stuck => Err(Box::new(stuck(stack))),
     }
 }
 

@@ -10,6 +10,8 @@ pub mod state;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde_json::Value;
+
 pub use changes::{Action, Capabilities, Change, ChangeSet, Proposal, Replacement, Request, Template};
 pub use events::{Event, Outcome, ResourceState, Update, Verb, Watch, first_cause};
 pub use state::{Phase, StackState};
@@ -76,6 +78,21 @@ fn read(stack: &aws_sdk_cloudformation::types::Stack) -> CloudResult<Stack> {
         outputs: stack.outputs().iter().filter_map(|output| pair(output.output_key(), output.output_value())).collect(),
         changed_at,
     })
+}
+
+/// What a stack's resources are for, by logical id, as the template that it was made from says.
+///
+/// # Errors
+/// Whatever AWS refuses.
+pub async fn purposes(session: &Session, stack_id: &str) -> CloudResult<BTreeMap<String, String>> {
+    let answer = session.clients.cloudformation().get_template().stack_name(stack_id).send().await;
+    let answer = answer.explained(&session.caller, "cloudformation:GetTemplate")?;
+    // A template that is no JSON was not written by dpc, and says nothing that could be read here.
+    let template: Option<Value> = answer.template_body().and_then(|body| serde_json::from_str(body).ok());
+    let resources = template.as_ref().and_then(|template| template.get("Resources")).and_then(Value::as_object);
+    let purpose =
+        |resource: &Value| resource.pointer("/Metadata/dpc/purpose").and_then(Value::as_str).map(str::to_owned);
+    Ok(resources.into_iter().flatten().filter_map(|(id, resource)| Some((id.clone(), purpose(resource)?))).collect())
 }
 
 /// Asks CloudFormation to delete the stack. Follow it with [`Watch`], begun before.
