@@ -134,21 +134,42 @@ impl<S: Store, W: World> Account<S, W> {
             tracing::error!(pipeline, since = %registration.swept_to, "{why}");
         }
         for due in due(&registration, registration.swept_to.max(oldest), until)? {
-            if self.store.run_of_key(pipeline, &schedule_key(due)).await?.is_some() {
+            if self.has_started(pipeline, &due).await? {
                 continue;
             }
-            let answer = self.start(&start::missed(&registration.plan, due)).await?;
-            tracing::warn!(run = %answer.run.reference, %due, "the schedule has started no run, so the sweep has");
+            let answer = self.start(&start::missed(&registration.plan, due.at)).await?;
+            tracing::warn!(run = %answer.run.reference, due = %due.at, "the schedule has started no run, so the sweep has");
             self.world.count(Metric::MissedSchedules, pipeline);
             *missed += 1;
         }
         self.store.swept(pipeline, &registration.digest, until).await
     }
+
+    async fn has_started(&self, pipeline: &str, due: &Due) -> CloudResult<bool> {
+        for instant in [Some(due.at), due.again].into_iter().flatten() {
+            if self.store.run_of_key(pipeline, &schedule_key(instant)).await?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }
+
+/// When a schedule was due. In the hour that the clocks show twice Scheduler delivers once, and does not say at which of
+/// the two instants: only when both have passed without a run is it missed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Due {
+    at: Timestamp,
+    again: Option<Timestamp>,
+}
+
+/// No zone repeats more than this.
+const REPEATED: SignedDuration = SignedDuration::from_hours(3);
 
 /// When the schedules of a registration were due, in order, each time once. A `rate` counts from a moment that only
 /// EventBridge Scheduler knows, so it has no times that could be missed here.
-fn due(registration: &Registration, after: Timestamp, until: Timestamp) -> CloudResult<Vec<Timestamp>> {
+fn due(registration: &Registration, after: Timestamp, until: Timestamp) -> CloudResult<Vec<Due>> {
+    let from = after.checked_sub(REPEATED).unwrap_or(after);
     let mut times = Vec::new();
     for plan in &registration.plan.schedules {
         let schedule = Schedule::of_plan(plan).map_err(|problem| {
@@ -156,7 +177,11 @@ fn due(registration: &Registration, after: Timestamp, until: Timestamp) -> Cloud
                 format!("schedule `{}` of `{}`: {}", plan.expression, registration.plan.pipeline, problem.message);
             Box::new(Finding::new(Code::BadPlan, message).help("deploy the pipeline again with this version of dpc"))
         })?;
-        times.extend(between(&schedule, after, until).into_iter().map(|fire| fire.utc));
+        let fires = between(&schedule, from, until).into_iter().map(|fire| Due { at: fire.utc, again: fire.again });
+        times.extend(fires.filter(|due| {
+            let last = due.again.unwrap_or(due.at);
+            after < last && last <= until
+        }));
     }
     times.sort();
     times.dedup();

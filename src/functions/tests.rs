@@ -304,6 +304,33 @@ fn a_schedule_that_never_came_is_started_by_the_sweep_once() {
 }
 
 #[test]
+fn a_time_that_the_clocks_show_twice_is_missed_only_when_both_have_passed() {
+    // 02:30 in Berlin is 00:30 UTC, and 01:30 UTC once more.
+    let account = account();
+    account.world.clock.set(at("2026-10-25T00:50:00Z"));
+    {
+        let mut registrations = account.store.registrations.borrow_mut();
+        let listings = registrations.get_mut("listings").unwrap();
+        listings.swept_to = at("2026-10-25T00:00:00Z");
+        listings.plan.schedules[0].expression = "cron(30 2 * * ? *)".into();
+    }
+    assert_eq!(account.sweep_now()["missed"], 0, "Scheduler may deliver at the second");
+    account.wait(50);
+    let second = json!({
+        "version": 1, "space": "prod", "pipeline": "listings", "source": "schedule",
+        "key": "2026-10-25T01:30:00Z", "scheduledTime": "2026-10-25T01:30:00Z",
+    });
+    account.event(second).unwrap();
+    assert_eq!(account.sweep_now()["missed"], 0);
+    account.store.only_run();
+
+    account.store.registrations.borrow_mut().get_mut("listings").unwrap().swept_to = at("2026-10-25T01:00:00Z");
+    account.store.keys.borrow_mut().clear();
+    assert_eq!(account.sweep_now()["missed"], 1);
+    assert_eq!(account.sweep_now()["missed"], 0);
+}
+
+#[test]
 fn schedules_of_days_ago_are_reported_and_not_started() {
     let account = account();
     account.store.registrations.borrow_mut().get_mut("listings").unwrap().swept_to = at("2026-11-19T00:00:00Z");

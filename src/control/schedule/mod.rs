@@ -62,6 +62,8 @@ pub struct Fire {
     pub utc: Timestamp,
     /// The same in the schedule's zone.
     pub local: Zoned,
+    /// The second instant at which the clocks show this local time. Scheduler promises one delivery and not which.
+    pub again: Option<Timestamp>,
     /// What a change of the clocks does to it, or to a time just before it that is skipped.
     pub note: Option<String>,
 }
@@ -118,35 +120,27 @@ fn fires(schedule: &Schedule, after: Timestamp) -> impl Iterator<Item = Fire> + 
     let mut offset = None;
     let mut skipped = None;
     cron.into_iter().flat_map(move |cron| cron.times(start)).filter_map(move |time| {
-        let (utc, repeated) = match instant(zone, time) {
-            Instant::Skipped => {
-                skipped.get_or_insert(time);
-                return None;
-            }
-            Instant::Once(utc) => (utc, false),
-            Instant::Twice(utc) => (utc, true),
+        let Some((utc, again)) = instants(zone, time) else {
+            skipped.get_or_insert(time);
+            return None;
         };
         let local = utc.to_zoned(zone.clone());
         let before = offset.replace(local.offset());
         let skipped = skipped.take();
-        let note = note(skipped, repeated, before, &local);
-        (utc > after).then_some(Fire { utc, local, note })
+        let note = note(skipped, again.is_some(), before, &local);
+        (utc > after).then_some(Fire { utc, local, again, note })
     })
 }
 
-enum Instant {
-    Skipped,
-    Once(Timestamp),
-    Twice(Timestamp),
-}
-
-fn instant(zone: &TimeZone, time: DateTime) -> Instant {
+/// When the clocks show a time, and when again; `None` if they skip it.
+fn instants(zone: &TimeZone, time: DateTime) -> Option<(Timestamp, Option<Timestamp>)> {
     let ambiguous = zone.to_ambiguous_timestamp(time);
     let kind = ambiguous.offset();
-    match (kind, ambiguous.earlier()) {
-        (AmbiguousOffset::Gap { .. }, _) | (_, Err(_)) => Instant::Skipped,
-        (AmbiguousOffset::Unambiguous { .. }, Ok(utc)) => Instant::Once(utc),
-        (AmbiguousOffset::Fold { .. }, Ok(utc)) => Instant::Twice(utc),
+    let first = ambiguous.clone().earlier().ok()?;
+    match kind {
+        AmbiguousOffset::Gap { .. } => None,
+        AmbiguousOffset::Unambiguous { .. } => Some((first, None)),
+        AmbiguousOffset::Fold { .. } => Some((first, ambiguous.later().ok())),
     }
 }
 

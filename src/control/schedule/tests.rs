@@ -95,6 +95,8 @@ fn a_time_that_the_clocks_show_twice_fires_once() {
             "2026-11-02 01:30 -05:00 (the clocks have gone back: UTC-05:00 now, UTC-04:00 before)",
         ]
     );
+    let fire = &next(&schedule("30 2 * * ? *", "Europe/Berlin"), at("2026-10-24T12:00:00Z"), 1)[0];
+    assert_eq!((fire.utc, fire.again), (at("2026-10-25T00:30:00Z"), Some(at("2026-10-25T01:30:00Z"))));
     // From within the second of the two hours, the first is over.
     assert_eq!(next(&schedule("30 2 * * ? *", "Europe/Berlin"), at("2026-10-25T01:10:00Z"), 1)[0].local.day(), 26);
 }
