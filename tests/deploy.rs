@@ -4,7 +4,7 @@
 
 mod support;
 
-use support::{ACCOUNT, OnFailure, Project, Stacks, set_up};
+use support::{ACCOUNT, OnFailure, Project, Stacks, set_up, set_up_with};
 
 const TOPIC: &str = r#"{"Resources":{"Topic":{"Type":"AWS::SNS::Topic"}}}"#;
 
@@ -122,4 +122,15 @@ fn a_stack_of_another_space_is_not_removed() {
     let project = Project::copy("listings");
     project.dpc(&["destroy", "listings", "--yes"], &emulator.credentials(ACCOUNT)).exits(1).says("DPC615");
     assert_eq!(stacks.state("dpc-listings").as_deref(), Some("CREATE_COMPLETE"));
+}
+
+#[test]
+fn ctrl_c_leaves_the_deployment_to_aws_and_says_how_to_watch_it() {
+    // The account function never answers, so the registration is created until somebody gives up.
+    let emulator = set_up_with(|template| template.replace("if \"RequestType\" in event", "if \"Nothing\" in event"));
+    let project = Project::copy("listings");
+    let aws = emulator.credentials(ACCOUNT);
+    let ran = project.interrupt_after("Creating Registration", &["deploy", "--yes"], &aws).exits(1);
+    ran.says("Interrupted AWS goes on with stack dpc-listings").says("dpc status listings --watch --env prod");
+    assert_eq!(Stacks::of(&emulator).state("dpc-listings").as_deref(), Some("CREATE_IN_PROGRESS"));
 }

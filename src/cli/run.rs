@@ -87,7 +87,13 @@ async fn ended_before_it_began(
         act(terminal, Tone::Calm, "Queued", &format!("{run}; follow it with `dpc logs {run} --follow{flag}`"));
         return Ok(Exit::Done);
     };
-    follow::conclude(run, row.status, row.error.as_deref(), row.cause.as_deref(), flag, terminal)?;
+    follow::conclude(run, row.status, row.error.as_deref(), row.cause.as_deref(), flag, terminal).map_err(
+        |finding| {
+            let again = format!("dpc run {} --partition {}{flag}", run.pipeline, run.id.partition);
+            let why = "the run ended before any step began, so there is no log";
+            Box::new(finding.why(why).help(format!("mend the cause, deploy, then start the next run with `{again}`")))
+        },
+    )?;
     Ok(Exit::Done)
 }
 

@@ -7,7 +7,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::config::{BehaviorVersion, Credentials, Region};
@@ -201,15 +201,34 @@ impl Project {
         std::fs::write(path, text.replace(old, new)).unwrap();
     }
 
-    /// Runs dpc in it. The environment holds nothing of the person's who runs the tests.
+    /// Runs dpc in it to its end.
     pub fn dpc(&self, arguments: &[&str], environment: &[(String, String)]) -> Ran {
+        Ran::of(self.command(arguments, environment).output().unwrap())
+    }
+
+    /// Starts dpc in it, waits until it has said `text`, and presses Ctrl-C.
+    pub fn interrupt_after(&self, text: &str, arguments: &[&str], environment: &[(String, String)]) -> Ran {
+        use std::io::BufRead;
+        let mut command = self.command(arguments, environment);
+        let mut child = command.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut reader = std::io::BufReader::new(child.stderr.take().unwrap());
+        let mut said = String::new();
+        while !said.contains(text) && reader.read_line(&mut said).unwrap() > 0 {}
+        assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+        reader.read_to_string(&mut said).unwrap();
+        let ended = child.wait_with_output().unwrap();
+        Ran { stderr: said, ..Ran::of(ended) }
+    }
+
+    /// dpc in it. The environment holds nothing of the person's who runs the tests.
+    fn command(&self, arguments: &[&str], environment: &[(String, String)]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dpc"));
         command.args(arguments).current_dir(&self.folder).env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", &self.folder).env("TZ", "UTC");
         command.env("AWS_EC2_METADATA_DISABLED", "true");
         command.envs(environment.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        command.stdin(std::process::Stdio::null());
-        Ran::of(command.output().unwrap())
+        command.stdin(Stdio::null());
+        command
     }
 }
 
