@@ -42,7 +42,8 @@ impl Emulator {
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
 
-    fn post(&self, path: &str, body: &str) -> String {
+    /// Sends JSON to one of the emulator's own addresses.
+    pub fn post(&self, path: &str, body: &str) -> String {
         self.request("POST", path, body, &[])
     }
 
