@@ -1,6 +1,6 @@
 //! Which environment a command is for, and what it resolves to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::language::manifest::{Environment, ProjectFile};
 use crate::source::{Code, Finding, suggest};
@@ -38,6 +38,8 @@ pub struct Resolved {
     pub space: String,
     /// Values of `${vars.name}`.
     pub vars: BTreeMap<String, String>,
+    /// Names of the variables that any environment of the project sets: for messages.
+    pub known_vars: BTreeSet<String>,
 }
 
 /// The environment that a choice means. `None` only for a project that has none, which a rule reports.
@@ -54,7 +56,9 @@ pub fn resolve(project: &ProjectFile, choice: &EnvironmentChoice) -> Result<Opti
         EnvironmentChoice::Only if names.len() > 1 => return Err(Box::new(several(&names))),
         EnvironmentChoice::Only | EnvironmentChoice::Any => project.environments.iter().next(),
     };
-    Ok(chosen.map(|(name, environment)| resolved(name, environment)))
+    let all = project.environments.iter().flat_map(|(_, environment)| environment.vars.iter());
+    let known_vars: BTreeSet<String> = all.map(|(name, _)| name.value.clone()).collect();
+    Ok(chosen.map(|(name, environment)| Resolved { known_vars, ..resolved(name, environment) }))
 }
 
 fn resolved(name: &str, environment: &Environment) -> Resolved {
@@ -66,6 +70,7 @@ fn resolved(name: &str, environment: &Environment) -> Resolved {
         profile: environment.profile.as_ref().map(|profile| profile.value.clone()),
         space: environment.space.as_ref().map_or_else(|| name.to_owned(), |space| space.value.clone()),
         vars,
+        known_vars: BTreeSet::new(),
     }
 }
 

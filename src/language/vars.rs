@@ -146,10 +146,12 @@ fn place(text: &str, span: Span, range: &Range<usize>) -> Span {
 
 fn unknown(map: &str, name: &str, span: Span, environment: &Resolved) -> Finding {
     let known: Vec<&str> = match map {
-        "vars" => environment.vars.keys().map(String::as_str).collect(),
+        "vars" => environment.known_vars.iter().map(String::as_str).collect(),
         _ => ENV_NAMES.to_vec(),
     };
     let message = match map {
+        // Said once, and not once for each environment.
+        "vars" if !known.contains(&name) => format!("variable `{name}` is not set in any environment"),
         "vars" => format!("variable `{name}` is not set in environment `{}`", environment.name),
         _ => format!("`env.{name}` does not exist"),
     };
@@ -158,21 +160,25 @@ fn unknown(map: &str, name: &str, span: Span, environment: &Resolved) -> Finding
         ("env", "account") => finding.why("a template has the same bytes in every account"),
         _ => finding,
     };
-    match suggest::near(name, known.iter().copied()) {
+    let elsewhere = known.contains(&name);
+    match suggest::near(name, known.iter().copied()).filter(|_| !elsewhere) {
         Some(near) => finding.fix(span, format!("${{{map}.{near}}}"), format!("did you mean `{near}`?")),
-        None if map == "vars" => finding.help(format!(
-            "set it in dpc.yaml under `environments.{}.vars`; `$${{` stands for a literal `${{`",
-            environment.name
-        )),
+        None if elsewhere => {
+            finding.help(format!("set it in dpc.yaml under `environments.{}.vars`, as in the others", environment.name))
+        }
+        None if map == "vars" => {
+            finding.help("set it in dpc.yaml under `vars` of each environment; `$${` stands for a literal `${`")
+        }
         None => finding.help("there are `env.name`, `env.region` and `env.space`"),
     }
 }
 
 fn unclosed(text: &str, span: Span) -> Finding {
-    Finding::at(Code::UnknownVariable, span, "this `${` is not closed", "").help(format!(
-        "write `{}}}`; `$${{` stands for a literal `${{`",
-        text.split_whitespace().next().unwrap_or(text)
-    ))
+    let inner = text.trim_start_matches("${").trim_start();
+    let part = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_');
+    let name = inner.split(|letter: char| !part(letter)).next().unwrap_or(inner);
+    Finding::at(Code::UnknownVariable, span, "this `${` is not closed", "")
+        .help(format!("write `${{{name}}}`; `$${{` stands for a literal `${{`"))
 }
 
 /// `${var.x}` is no shell and no Hadoop variable: most likely it was to be `${vars.x}`.
@@ -208,6 +214,7 @@ mod tests {
             region: "eu-central-1".to_owned(),
             profile: None,
             space: "main".to_owned(),
+            known_vars: vars.iter().map(|(name, _)| name.clone()).collect(),
             vars: BTreeMap::from(vars),
         }
     }
@@ -243,7 +250,7 @@ mod tests {
     fn what_the_environment_does_not_know_is_found_at_its_place() {
         let (text, found) = replaced("s3://${vars.buket}/x");
         assert_eq!(text.as_deref(), Some("s3://${vars.buket}/x"));
-        assert_eq!(found, ["${vars.buket}: variable `buket` is not set in environment `prod`"]);
+        assert_eq!(found, ["${vars.buket}: variable `buket` is not set in any environment"]);
         assert_eq!(replaced("${env.account}").1, ["${env.account}: `env.account` does not exist"]);
         assert_eq!(replaced("a ${vars.bucket").1, ["${vars.bucket: this `${` is not closed"]);
         assert_eq!(replaced("${var.bucket}").1, ["${var.bucket}: `${var.bucket}` is not replaced by dpc"]);

@@ -117,7 +117,7 @@ fn matches_nothing(root: &Path, glob: &Spanned<String>) -> Finding {
         finding.help("type `dpc init` to write a first pipeline, or correct the pattern")
     } else {
         finding.help(format!(
-            "there is {}",
+            "elsewhere there is {}",
             candidates.iter().map(|path| format!("`{path}`")).collect::<Vec<_>>().join(", ")
         ))
     }

@@ -76,7 +76,7 @@ fn ignores(root: &Path, base: &Path, inside: &str, findings: &mut Findings) -> V
         }
         let mut builder = GitignoreBuilder::new(place);
         if let Some(error) = builder.add(&file) {
-            findings.push(unreadable(&name, &reason(&error)));
+            findings.push(bad_pattern(&name, error));
         }
         matchers.extend(builder.build().ok());
     }
@@ -96,7 +96,9 @@ fn walk(base: &Path, ignores: Vec<Gitignore>, ignored: Arc<Mutex<Vec<String>>>) 
                 return false;
             }
             let directory = entry.file_type().is_some_and(|kind| kind.is_dir());
-            let out = ignores.iter().any(|matcher| matcher.matched(entry.path(), directory).is_ignore());
+            // The nearest file that says anything of a path wins, as in git.
+            let verdict = ignores.iter().rev().map(|matcher| matcher.matched(entry.path(), directory));
+            let out = verdict.into_iter().find(|verdict| !verdict.is_none()).is_some_and(|verdict| verdict.is_ignore());
             if out && let Some(path) = relative(&start, entry.path()) {
                 ignored.lock().unwrap_or_else(PoisonError::into_inner).push(path);
             }
@@ -117,6 +119,9 @@ fn content(root: &Path, entry: &DirEntry, left: &mut u64) -> Result<(bool, Vec<u
     if !about.is_file() {
         // Opening a pipe would wait for ever, and a device has no end.
         return Err(Refusal::Kind("it is neither a file nor a directory"));
+    }
+    if about.len() > *left {
+        return Err(Refusal::TooMuch);
     }
     let mut bytes = Vec::new();
     let file = fs::File::open(&path).map_err(|error| Refusal::Unreadable(reason(&error)))?;
@@ -169,6 +174,27 @@ fn unreadable(path: &str, why: &str) -> Finding {
     Finding::new(Code::FileUnreadable, format!("`{path}` cannot be read: {why}"))
         .why("every file of a pipeline's folder goes into the archive that its steps run in")
         .help(format!("make it readable, or name it in `{IGNORE_FILE}`"))
+}
+
+/// A line of a `.dpcignore` that is no pattern; the path inside the error is this machine's.
+fn bad_pattern(path: &str, error: ignore::Error) -> Finding {
+    let (line, pattern) = match &error {
+        ignore::Error::Partial(errors) => errors.first().map_or((None, error.to_string()), line_of),
+        error => line_of(error),
+    };
+    let place = line.map(|line| format!(", line {line}")).unwrap_or_default();
+    Finding::new(Code::FileUnreadable, format!("`{path}`{place}: {pattern}"))
+        .why("what it leaves out of the archive cannot be known")
+        .help("correct the pattern; its syntax is that of `.gitignore`")
+}
+
+fn line_of(error: &ignore::Error) -> (Option<u64>, String) {
+    match error {
+        ignore::Error::WithPath { err, .. } | ignore::Error::WithDepth { err, .. } => line_of(err),
+        ignore::Error::WithLineNumber { line, err } => (Some(*line), line_of(err).1),
+        ignore::Error::Glob { glob: Some(glob), err } => (None, format!("`{glob}` is not a pattern: {err}")),
+        other => (None, reason(other)),
+    }
 }
 
 fn refused(path: &str, why: &str, help: &str) -> Finding {

@@ -44,7 +44,7 @@ fn unknown(step: &Step, named: &Spanned<String>, profiles: &[&str]) -> Finding {
     let finding = Finding::at(Code::UnknownCompute, named.span, message, "");
     match profiles {
         [] => finding.why("the pipeline declares no compute profile").help(format!("declare one: `{EXAMPLE}`")),
-        _ => super::suggest(finding, named, profiles, "the profiles are"),
+        _ => super::suggest(finding, named, profiles),
     }
 }
 

@@ -100,7 +100,7 @@ pub fn account(number: &Spanned<String>, findings: &mut Findings) {
     );
     let mends = compact != number.value && compact.len() == 12 && compact.chars().all(|letter| letter.is_ascii_digit());
     findings.push(if mends {
-        finding.fix(number.span, format!("\"{compact}\""), "write the twelve digits alone")
+        finding.help(format!("write the twelve digits alone: `\"{compact}\"`"))
     } else {
         finding.help("write the twelve digits in quotes; `aws sts get-caller-identity` prints yours")
     });

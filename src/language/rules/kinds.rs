@@ -8,14 +8,20 @@ pub fn check(subject: Subject<'_>, findings: &mut Findings) {
     for (name, profile) in manifest.compute.iter() {
         let kinds = [("emr", profile.emr.as_ref().map(|kind| kind.span))];
         let what = format!("compute profile `{}`", name.value);
-        exactly_one(&what, profile.span, name.span, &kinds, findings);
+        exactly_one(&what, "says no kind", (profile.span, name.span), &kinds, findings);
     }
     for step in &manifest.steps.value {
         let kinds = [
             ("spark", step.spark.as_ref().map(|kind| kind.span)),
             ("shell", step.shell.as_ref().map(|kind| kind.span)),
         ];
-        exactly_one(&format!("step `{}`", step.name.value), step.span, step.name.span, &kinds, findings);
+        exactly_one(
+            &format!("step `{}`", step.name.value),
+            "does nothing",
+            (step.span, step.name.span),
+            &kinds,
+            findings,
+        );
     }
     if let Some(triggers) = &manifest.triggers {
         for schedule in &triggers.schedule.0 {
@@ -24,18 +30,25 @@ pub fn check(subject: Subject<'_>, findings: &mut Findings) {
                 ("rate", schedule.rate.as_ref().map(|kind| kind.span)),
             ];
             let place = schedule.timezone.as_ref().map_or(triggers.span, |timezone| timezone.span);
-            exactly_one("a schedule", triggers.span, place, &kinds, findings);
+            exactly_one("this schedule", "says no time", (triggers.span, place), &kinds, findings);
         }
     }
     for alert in &manifest.alerts {
         let kinds = [("email", alert.email.as_ref().map(|kind| kind.span))];
         let place = alert.events.first().map_or(alert.span, |event| event.span);
-        exactly_one("an alert", alert.span, place, &kinds, findings);
+        exactly_one("this alert", "tells nobody", (alert.span, place), &kinds, findings);
     }
 }
 
-/// `whole` is searched for what belongs to a later version, `place` is where a missing kind is reported.
-fn exactly_one(what: &str, whole: Span, place: Span, kinds: &[(&str, Option<Span>)], findings: &mut Findings) {
+/// `none` ends the sentence when no kind is given. Of the places, the first is searched for what could not be read, and
+/// the second is where a missing kind is reported.
+fn exactly_one(
+    what: &str,
+    none: &str,
+    (whole, place): (Span, Span),
+    kinds: &[(&str, Option<Span>)],
+    findings: &mut Findings,
+) {
     let names: Vec<&str> = kinds.iter().map(|(name, _)| *name).collect();
     let given: Vec<(&str, Span)> = kinds.iter().filter_map(|(name, span)| Some((*name, (*span)?))).collect();
     match given.as_slice() {
@@ -44,7 +57,7 @@ fn exactly_one(what: &str, whole: Span, place: Span, kinds: &[(&str, Option<Span
         [] => {
             let one_of = if names.len() > 1 { "one of " } else { "" };
             findings.push(
-                Finding::at(Code::OneKind, place, format!("{what} has no kind"), "")
+                Finding::at(Code::OneKind, place, format!("{what} {none}"), "")
                     .help(format!("add {one_of}{}", super::list(&names))),
             );
         }

@@ -17,6 +17,7 @@ mod steps;
 mod tags;
 pub mod templates;
 mod time;
+mod version;
 
 use crate::control::problem::Problem;
 use crate::language::manifest::ProjectFile;
@@ -36,6 +37,7 @@ type Rule = fn(Subject<'_>, &mut Findings);
 
 /// The rules about one pipeline, in the order in which a reader would check.
 const RULES: &[Rule] = &[
+    version::check,
     names::check,
     tags::check,
     time::check,
@@ -58,6 +60,7 @@ pub fn pipeline(subject: Subject<'_>, findings: &mut Findings) {
 
 /// Everything that is wrong within a dpc.yaml.
 pub fn project_file(project: &ProjectFile, findings: &mut Findings) {
+    version::project_file(project, findings);
     names::project_file(project, findings);
     environments::check(project, findings);
     tags::project_file(project, findings);
@@ -74,12 +77,13 @@ fn part(files: &Files, scalar: &Spanned<String>, start: usize, end: usize) -> Sp
     if files.text_of(scalar.span) == scalar.value { scalar.span.within(start, end) } else { scalar.span }
 }
 
-/// "did you mean" as a patch if a candidate is near, else the candidates as a list.
-fn suggest(finding: Finding, wrong: &Spanned<String>, candidates: &[&str], kind: &str) -> Finding {
-    match suggest::near(&wrong.value, candidates.iter().copied()) {
-        Some(near) => finding.fix(wrong.span, near, format!("did you mean `{near}`?")),
-        None if candidates.is_empty() => finding,
-        None => finding.help(format!("{kind} {}", list(candidates))),
+/// "did you mean" as a patch if a candidate is near, else what there is.
+fn suggest(finding: Finding, wrong: &Spanned<String>, candidates: &[&str]) -> Finding {
+    match (suggest::near(&wrong.value, candidates.iter().copied()), candidates) {
+        (Some(near), _) => finding.fix(wrong.span, near, format!("did you mean `{near}`?")),
+        (None, []) => finding,
+        (None, [only]) => finding.help(format!("there is only `{only}`")),
+        (None, several) => finding.help(format!("there are {}", list(several))),
     }
 }
 

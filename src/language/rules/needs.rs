@@ -36,7 +36,7 @@ fn unknown(step: &Step, need: &Spanned<String>, steps: &[Spanned<Step>]) -> Find
         Some(near) => finding.and(near.name.span, "a step with a similar name"),
         None => finding,
     };
-    super::suggest(finding, need, &others, "the other steps are")
+    super::suggest(finding, need, &others)
 }
 
 fn twice(need: &Spanned<String>, before: &Spanned<String>) -> Finding {

@@ -24,7 +24,12 @@ pub fn check(subject: Subject<'_>, findings: &mut Findings) {
                 .help("add a `default`"),
             );
         }
-        if !templates.iter().any(|text| reads(text, &name.value)) {
+        // A name that is wrong here or there has been reported, and is most likely the reason.
+        let misnamed = findings.iter().any(|finding| match finding.code {
+            Code::BadName => finding.primary.as_ref().is_some_and(|label| label.span == name.span),
+            code => code == Code::UnknownTemplateName && finding.message.contains("params"),
+        });
+        if !misnamed && !templates.iter().any(|text| reads(text, &name.value)) {
             let help = format!("remove it, or read it in a step: `{{{{ params.{} }}}}`", name.value);
             findings.push(
                 Finding::at(Code::UnusedParameter, name.span, format!("no step reads parameter `{}`", name.value), "")
@@ -50,7 +55,7 @@ fn kind(name: &Spanned<String>, param: &Spanned<Param>, findings: &mut Findings)
         };
         findings.push(match meant {
             Some(meant) => finding.fix(kind.span, meant, format!("did you mean `{meant}`?")),
-            None => super::suggest(finding, kind, &TYPES, "the types are"),
+            None => super::suggest(finding, kind, &TYPES),
         });
         return;
     }
