@@ -118,7 +118,9 @@ impl<'a> Expression<'a> {
             return vec![TemplateProblem { kind: TemplateFault::Syntax, problem }];
         }
         if let Err(error) = engine().compile_expression(self.text) {
-            let inside = error.range().filter(|range| !range.is_empty() && range.end <= self.text.len());
+            // The engine counts on after a letter that it does not know, and may stop inside one.
+            let inside =
+                error.range().filter(|range| self.text.get(range.clone()).is_some_and(|text| !text.is_empty()));
             let range = self.shift(inside.unwrap_or_else(|| self.all()));
             let problem = Problem::new(range, format!("this is not an expression: {}", in_words(&error)));
             return vec![TemplateProblem { kind: TemplateFault::Syntax, problem }];

@@ -216,6 +216,8 @@ fn mistakes_are_shown_where_they_are() {
     assert_eq!(kind("{{ (1 }}"), Some(TemplateFault::Syntax));
     assert_eq!(kind("{{ range(3) }}"), Some(TemplateFault::UnknownName));
     assert_eq!(kind("{{ item.key }}"), Some(TemplateFault::NotYet));
+    assert_eq!(kind("{{ ö }}"), Some(TemplateFault::Syntax));
+    assert!(problems("{{ ö }}")[0].starts_with("ö | this is not an expression"));
     assert_eq!(kind("{{ x = 1 }}"), Some(TemplateFault::Syntax));
     let none = check("{{ run.start }}", &Names::new(Granularity::None, []));
     assert_eq!(none[0].problem.help.as_deref(), Some("a pipeline without partitions has no start and end"));

@@ -136,7 +136,7 @@ fn fires(schedule: &Schedule, after: Timestamp) -> impl Iterator<Item = Fire> + 
 fn instants(zone: &TimeZone, time: DateTime) -> Option<(Timestamp, Option<Timestamp>)> {
     let ambiguous = zone.to_ambiguous_timestamp(time);
     let kind = ambiguous.offset();
-    let first = ambiguous.clone().earlier().ok()?;
+    let first = ambiguous.earlier().ok()?;
     match kind {
         AmbiguousOffset::Gap { .. } => None,
         AmbiguousOffset::Unambiguous { .. } => Some((first, None)),

@@ -60,6 +60,50 @@ fn schedules_in_words() {
     assert_eq!(rate("7 days"), "every 7 days, counted from its deployment");
 }
 
+/// The rows of docs/time.md that begin with something in backticks, cell by cell.
+fn documented() -> Vec<Vec<&'static str>> {
+    let rows = include_str!("../../../docs/time.md").lines().filter(|line| line.starts_with("| `"));
+    rows.map(|row| row.trim_matches('|').split(" | ").map(|cell| cell.trim().trim_matches('`')).collect()).collect()
+}
+
+#[test]
+fn the_page_on_time_describes_expressions_as_dpc_does() {
+    let mut checked = 0;
+    for row in documented() {
+        if let ([text, words], Ok(cron)) = (row.as_slice(), cron::parse(row[0])) {
+            let said = describe(&Schedule { when: When::Cron(cron), zone: TimeZone::UTC });
+            assert_eq!(said.replace(", UTC", "").replace(" UTC", ""), *words, "{text}");
+            checked += 1;
+        }
+    }
+    assert!(checked >= 7, "the table has gone");
+}
+
+#[test]
+fn the_page_on_time_works_its_examples_out_as_dpc_does() {
+    use crate::control::partition::{Granularity, Offset, PartitionSpec};
+    let spec = |by, offset, name| {
+        PartitionSpec::new(Granularity::parse(by).unwrap(), Offset::parse(offset).unwrap(), zone::zone(name).unwrap())
+            .unwrap()
+    };
+    let (daily, monthly) = (spec("day", "-1d", "Europe/Berlin"), spec("month", "-1mo", "UTC"));
+    let mut checked = 0;
+    for row in documented() {
+        match (row.as_slice(), row[0].parse::<Timestamp>()) {
+            ([_, _, label, start, end], Ok(time)) => {
+                let label = label.split(['`', ',']).next().unwrap();
+                assert_eq!(daily.of_time(time).as_deref(), Some(label));
+                let bounds = daily.parse(label, "listings").unwrap().bounds;
+                assert_eq!(bounds, Some((at(start), at(end))), "{label}");
+            }
+            ([_, label], Ok(time)) => assert_eq!(monthly.of_time(time).as_deref(), Some(*label)),
+            _ => continue,
+        }
+        checked += 1;
+    }
+    assert_eq!(checked, 5);
+}
+
 #[test]
 fn a_time_that_the_clocks_skip_is_skipped() {
     assert_eq!(
