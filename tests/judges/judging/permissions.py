@@ -67,8 +67,9 @@ def _resources(names: list[str], resources: list[str], limited: bool) -> Iterato
     """Each action must find a resource that it takes, and each resource an action that takes it."""
     if "*" in resources:
         for action in names:
-            if "*" not in _forms(action) and not limited:
-                yield "wide-resource", f"`{action}` takes a resource: {', '.join(sorted(_forms(action)))}"
+            named = _forms(action) - {"*"}
+            if named and not limited:
+                yield "wide-resource", f"`{action}` takes a resource: {', '.join(sorted(named))}"
         return
     for action in names:
         if not any(covers(resource, form) for resource in resources for form in _forms(action)):
