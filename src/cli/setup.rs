@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use super::aws::{EnvironmentArg, Here, Tone, act, count, size, took};
 use super::stack_progress::{self, Purposes, Watched};
 use super::{Exit, Failure, Terminal, change_list, deploy};
-use crate::cloud::artifacts::{self, Uploaded};
-use crate::cloud::binary::{self, Architecture, LAMBDA_GLIBC, LAMBDA_SIZE};
+use crate::cloud::artifacts;
+use crate::cloud::binary::{self, Architecture, Binary, LAMBDA_GLIBC, LAMBDA_SIZE};
 use crate::cloud::network::{self, Subnet};
 use crate::cloud::stack::{
     self, Capabilities, ChangeSet, Event, Proposal, Request, StackState, Template, Watch, changes,
@@ -70,11 +70,7 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
     if let Step::Stopped = first {
         return Ok(Exit::Fault);
     }
-    let key = names::function_key(&artifacts::sha256(&function.zip));
-    let weight = size(function.zip.len());
-    if artifacts::upload(&session, &key, function.zip, "application/zip").await? == Uploaded::Sent {
-        act(terminal, Tone::Good, "Uploaded", &format!("{key} ({weight})"));
-    }
+    let key = function.upload(&session, terminal).await?;
     let account = Half {
         stack: names::ACCOUNT_STACK,
         template: ACCOUNT,
@@ -108,7 +104,7 @@ fn numbers(version: &str) -> Vec<u64> {
 
 /// The account function's code.
 struct Function {
-    zip: Vec<u8>,
+    program: Vec<u8>,
     architecture: Architecture,
 }
 
@@ -116,27 +112,50 @@ impl Function {
     fn read(path: Option<&Path>) -> CloudResult<Self> {
         let own = std::env::current_exe().ok();
         let path = path.or(own.as_deref()).unwrap_or(Path::new("dpc"));
-        let unusable = |why: String| {
-            let message = format!("`{}` is no program that Lambda can run", path.display());
-            let help = "pass the dpc of a Linux release with `--function-binary PATH`";
-            Box::new(Finding::new(Code::NotALinuxProgram, message).why(why).help(help))
-        };
-        let bytes = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
-        let found = binary::inspect(&bytes).map_err(unusable)?;
-        if let Some(needed) = found.glibc.filter(|needed| *needed > LAMBDA_GLIBC) {
-            let message = format!("`{}` needs glibc {needed}, and Lambda has {LAMBDA_GLIBC}", path.display());
-            let finding = Finding::new(Code::GlibcTooNew, message);
-            let finding = finding.why("it was built on a newer system than the function runs on");
-            return Err(Box::new(finding.help("pass the dpc of a Linux release with `--function-binary PATH`")));
+        let program = std::fs::read(path).map_err(|error| unusable(path, error.to_string()))?;
+        let found = binary::inspect(&program).map_err(|why| unusable(path, why))?;
+        runs_in_lambda(path, &found, program.len())?;
+        Ok(Self { program, architecture: found.architecture })
+    }
+
+    /// Uploads it, unless this very program is there. The key is the program's digest, so that one that is there need not
+    /// be packed to be known.
+    async fn upload(&self, session: &Session, terminal: &Terminal) -> CloudResult<String> {
+        let key = names::function_key(&artifacts::sha256(&self.program));
+        if artifacts::exists(session, &key).await? {
+            return Ok(key);
         }
-        if bytes.len() > LAMBDA_SIZE {
-            let sizes = format!("it has {}, and a function may have {}", size(bytes.len()), size(LAMBDA_SIZE));
-            return Err(unusable(format!("{sizes}; is it a debug build?")));
-        }
-        let zip = zip(&bytes).map_err(|error| unusable(error.to_string()))?;
-        Ok(Self { zip, architecture: found.architecture })
+        act(terminal, Tone::Calm, "Packing", &format!("the account function ({})", size(self.program.len())));
+        let zip = zip(&self.program).map_err(|error| unusable(Path::new("bootstrap"), error.to_string()))?;
+        let weight = size(zip.len());
+        artifacts::upload(session, &key, zip, "application/zip").await?;
+        act(terminal, Tone::Good, "Uploaded", &format!("{key} ({weight})"));
+        Ok(key)
     }
 }
+
+fn runs_in_lambda(path: &Path, found: &Binary, bytes: usize) -> CloudResult<()> {
+    if let Some(needed) = found.glibc.filter(|needed| *needed > LAMBDA_GLIBC) {
+        let message = format!("`{}` needs glibc {needed}, and Lambda has {LAMBDA_GLIBC}", path.display());
+        let finding = Finding::new(Code::GlibcTooNew, message);
+        let finding = finding.why("it was built on a newer system than the function runs on; nothing was written");
+        return Err(Box::new(finding.help(OTHER_BINARY)));
+    }
+    if bytes > LAMBDA_SIZE {
+        let sizes = format!("it has {}, and a function may have {}", size(bytes), size(LAMBDA_SIZE));
+        return Err(unusable(path, format!("{sizes}; is it a debug build?")));
+    }
+    Ok(())
+}
+
+fn unusable(path: &Path, why: String) -> Box<Finding> {
+    let message = format!("`{}` is no program that Lambda can run", path.display());
+    Box::new(
+        Finding::new(Code::NotALinuxProgram, message).why(format!("{why}; nothing was written")).help(OTHER_BINARY),
+    )
+}
+
+const OTHER_BINARY: &str = "pass the dpc of a Linux release with `--function-binary PATH`";
 
 /// The same bytes for the same binary: no time of day, one file, `bootstrap`.
 fn zip(binary: &[u8]) -> zip::result::ZipResult<Vec<u8>> {
@@ -164,10 +183,7 @@ impl Network {
         }
         let found = network::default_subnets(session).await?;
         if found.is_empty() {
-            let message = format!("no network for clusters: {} has no default VPC", session.region());
-            let finding = Finding::new(Code::NoNetwork, message).why("nothing was written");
-            let help = "name subnets of a VPC with `dpc setup account --subnets subnet-…,subnet-…`";
-            return Err(Box::new(finding.help(help)));
+            return Err(no_network(session.region()));
         }
         Self::of(&found)
     }
@@ -201,6 +217,12 @@ impl Network {
         ];
         parameters.map(|(name, value)| (name.to_owned(), value)).into()
     }
+}
+
+fn no_network(region: &str) -> Box<Finding> {
+    let message = format!("no network for clusters: {region} has no default VPC");
+    let finding = Finding::new(Code::NoNetwork, message).why("nothing was written");
+    Box::new(finding.help("name subnets of a VPC with `dpc setup account --subnets subnet-…,subnet-…`"))
 }
 
 /// One of the two stacks.
@@ -359,6 +381,18 @@ fn purposes(template: &str) -> Purposes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::{Files, Findings, render};
+
+    /// Compares what a person reads with `fixtures/broken/<code>/expected.txt`.
+    fn assert_reads(finding: &Finding) {
+        let style = render::TextStyle { colour: false, width: 120 };
+        let said = render::text(&Files::new(), &Findings::from(finding.clone()), style);
+        let path = format!("{}/fixtures/broken/{}/expected.txt", env!("CARGO_MANIFEST_DIR"), finding.code.id());
+        if std::env::var_os("DPC_BLESS").is_some() {
+            std::fs::write(&path, format!("{}\n", said.trim_end())).unwrap();
+        }
+        assert_eq!(said.trim_end(), std::fs::read_to_string(&path).unwrap_or_default().trim_end(), "{path}");
+    }
 
     fn subnet(id: &str, vpc: &str, public: bool) -> Subnet {
         Subnet { id: id.into(), vpc: vpc.into(), zone: "eu-central-1a".into(), public }
@@ -389,15 +423,24 @@ mod tests {
     fn subnets_must_fit_together() {
         let fit = Network::of(&[subnet("subnet-0a", "vpc-1", false), subnet("subnet-0b", "vpc-1", false)]).unwrap();
         assert_eq!((fit.private, fit.subnets.join(",")), (true, "subnet-0a,subnet-0b".to_owned()));
-        let message = |subnets: &[Subnet]| Network::of(subnets).err().unwrap().message;
+        let refused = |subnets: &[Subnet]| Network::of(subnets).err().unwrap();
+        assert_reads(&refused(&[subnet("subnet-0a", "vpc-1", true), subnet("subnet-0b", "vpc-2", true)]));
         assert_eq!(
-            message(&[subnet("subnet-0a", "vpc-1", true), subnet("subnet-0b", "vpc-2", true)]),
-            "subnets `subnet-0a` and `subnet-0b` belong to different VPCs"
-        );
-        assert_eq!(
-            message(&[subnet("subnet-0a", "vpc-1", false), subnet("subnet-0b", "vpc-1", true)]),
+            refused(&[subnet("subnet-0a", "vpc-1", false), subnet("subnet-0b", "vpc-1", true)]).message,
             "subnet `subnet-0b` is public, and `subnet-0a` is private"
         );
+        assert_reads(&no_network("eu-central-1"));
+    }
+
+    #[test]
+    fn what_lambda_cannot_run_is_refused() {
+        assert_reads(&Function::read(Some(Path::new("templates/account.yaml"))).err().unwrap());
+        let newer = Binary { architecture: Architecture::Arm, glibc: Some(binary::Version(2, 38)) };
+        assert_reads(&runs_in_lambda(Path::new("target/release/dpc"), &newer, 1).unwrap_err());
+        let fits = Binary { architecture: Architecture::X86, glibc: Some(LAMBDA_GLIBC) };
+        assert_eq!(runs_in_lambda(Path::new("dpc"), &fits, LAMBDA_SIZE), Ok(()));
+        let why = runs_in_lambda(Path::new("dpc"), &fits, LAMBDA_SIZE + 1).unwrap_err().why.unwrap();
+        assert!(why.contains("debug build"), "{why}");
     }
 
     #[test]
