@@ -18,6 +18,7 @@ MODULES = (
     "emr_tasks",
     "starts",
     "cloudformation",
+    "stack_events",
     "targets",
     "schedules",
     "faults",

@@ -83,6 +83,29 @@ class Stacks(unittest.TestCase):
         again = self.deploy({"Bad": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "bad"}}})
         self.assertEqual(again[0], "CREATE_COMPLETE")
 
+    def test_an_update_speaks_of_what_changes_only(self) -> None:
+        resources: dict[str, Any] = {
+            "One": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "one"}},
+            "Two": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "two"}},
+        }
+        _, before = self.deploy(resources)
+        name, cloudformation = before[0]["StackName"], client("cloudformation", ACCOUNT)
+        resources["Two"]["Properties"]["VisibilityTimeout"] = 60
+        cloudformation.update_stack(StackName=name, TemplateBody=json.dumps({"Resources": resources}))
+
+        def look() -> Any:
+            return cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"] == "UPDATE_COMPLETE"
+
+        eventually(look)
+        events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
+        told = [(e["LogicalResourceId"], e["ResourceStatus"]) for e in reversed(events[: len(events) - len(before)])]
+        resource = [entry for entry in told if entry[0] != name]
+        self.assertEqual(resource, [("Two", "UPDATE_IN_PROGRESS"), ("Two", "UPDATE_COMPLETE")])
+        visible = client("sqs", ACCOUNT).get_queue_attributes(
+            QueueUrl=client("sqs", ACCOUNT).get_queue_url(QueueName="two")["QueueUrl"], AttributeNames=["All"]
+        )
+        self.assertEqual(visible["Attributes"]["VisibilityTimeout"], "60")
+
 
 class Faults(unittest.TestCase):
     def tearDown(self) -> None:
