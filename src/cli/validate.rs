@@ -30,11 +30,20 @@ struct Checked {
     environments: Vec<String>,
     /// By path, as compiled for the first environment that it compiles for.
     pipelines: BTreeMap<String, Option<Compiled>>,
+    /// Whether the dpc.yaml made sense, so that pipelines were looked for.
+    complete: bool,
 }
 
 /// Checks the project that the working directory lies in.
 pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
-    let checked = check(args.environment)?;
+    let checked = match check(args.environment) {
+        Ok(checked) => checked,
+        // Also what stops the check altogether comes in the format that was asked for.
+        Err(failure) => {
+            terminal.findings(&failure.files, &failure.findings.sorted(), args.format);
+            return Ok(Exit::Fault);
+        }
+    };
     if args.format != Format::Text {
         terminal.findings(&checked.files, &checked.findings, args.format);
     } else {
@@ -44,6 +53,8 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
         terminal.findings(&checked.files, &checked.findings, Format::Text);
         if !checked.findings.has_errors() {
             terminal.say(&checked.praise());
+        } else if !checked.complete {
+            terminal.say("pipelines were not checked, because of the errors in `dpc.yaml`");
         }
     }
     Ok(if checked.findings.has_errors() { Exit::Fault } else { Exit::Done })
@@ -60,8 +71,13 @@ fn check(environment: Option<String>) -> Result<Checked, Failure> {
     if choices.is_empty() {
         choices.push(EnvironmentChoice::Any);
     }
-    let mut checked =
-        Checked { files: Files::new(), findings: Findings::new(), environments, pipelines: BTreeMap::new() };
+    let mut checked = Checked {
+        files: Files::new(),
+        findings: Findings::new(),
+        environments,
+        pipelines: BTreeMap::new(),
+        complete: false,
+    };
     for choice in choices {
         checked.take(&workspace, &choice);
     }
@@ -77,6 +93,7 @@ impl Checked {
         let known = errors(&loaded.findings);
         self.findings.extend(loaded.findings);
         let Some(project) = loaded.project else { return };
+        self.complete = true;
         for pipeline in &project.pipelines {
             let context = project.environment.as_ref().map_or_else(
                 || compile::Context { space: "none".to_owned(), environment: "none".to_owned() },

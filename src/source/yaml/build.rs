@@ -179,7 +179,7 @@ impl<'a> Builder<'a> {
         let comment = rest
             .find('#')
             .filter(|at| rest.get(..*at).is_some_and(|gap| gap.trim_start_matches(['"', '\'', ':']).trim().is_empty()));
-        let written = (range.len() > 0).then(|| self.text.get(range.clone()).unwrap_or_default());
+        let written = (!range.is_empty()).then(|| self.text.get(range.clone()).unwrap_or_default());
         let at = if written.is_some() { self.span(range) } else { span };
         let mut finding = Finding::at(Code::NoValue, at, format!("{what} has no value"), "");
         match comment.and_then(|at| rest.get(at..).map(|comment| (after + at, comment.trim_end()))) {
