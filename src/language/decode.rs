@@ -19,8 +19,9 @@ pub fn schema_of<T: JsonSchema>() -> Schema {
 /// Checks the shape of a tree and decodes it. `None` when what is wrong leaves nothing to judge.
 pub fn decode<T: DeserializeOwned>(node: &Node, schema: &Schema, findings: &mut Findings) -> Option<T> {
     schema::check(node, schema, findings);
-    let wrong = errors(findings);
     let mut sound = node.clone();
+    let mended = schema::mend(&mut sound, findings);
+    let wrong: Vec<Span> = errors(findings).into_iter().filter(|span| !mended.contains(span)).collect();
     remove(&mut sound, &wrong);
     match de::from_node(&sound) {
         Ok(value) => Some(value),

@@ -4,9 +4,9 @@
 pub fn near<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let folded = fold(word);
     let limit = match folded.chars().count() {
-        0..=2 => 1,
-        3..=5 => 2,
-        length => (length / 3).min(4),
+        0..=5 => 1,
+        6..=8 => 2,
+        _ => 3,
     };
     candidates
         .into_iter()

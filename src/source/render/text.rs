@@ -36,7 +36,8 @@ pub fn text(files: &Files, findings: &Findings, style: TextStyle) -> String {
         out.push_str(&renderer.render(&groups(files, finding)));
         out.push_str("\n\n");
     }
-    if let Some(first) = findings.iter().next() {
+    let error = findings.iter().find(|finding| finding.severity == Severity::Error);
+    if let Some(first) = error.or(findings.iter().next()) {
         out.push_str(&summary(findings, first));
     }
     out

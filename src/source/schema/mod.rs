@@ -7,12 +7,14 @@
 //! Values left out (`owner:`) were reported by the reader and fit everything here.
 
 mod keys;
+mod mend;
 mod values;
 
 use serde_json::Value as Json;
 
 use super::node::{Kind, Node, Value};
 use super::{Finding, Findings, Span};
+pub use mend::mend;
 
 /// A schema's extension: other words that people use for a key (`needs`: `depends_on`), for did-you-mean.
 pub const ALSO: &str = "x-dpc-also";

@@ -67,7 +67,7 @@ fn all_problems_of_a_file_come_in_one_run() {
             "DPC106 `name` must be text, not the number `7` @ 7 => \"7\"",
             "DPC104 `owner` must be text, not a list @ [a]",
             "DPC103 `name` is missing in item 1 of `steps` @ shell",
-            "DPC104 `command` must be a list, not text @ x",
+            "DPC104 `command` must be a list, not text @ x => [\"x\"]",
             "DPC104 `attempts` must be a whole number, not text @ many",
             "DPC104 `tags` must be a mapping, not a list @ [a]",
         ]
@@ -86,6 +86,27 @@ fn alternatives_are_judged_by_the_one_that_was_meant() {
         ["DPC104 `schedule` must be a mapping or a list, not text @ nightly"]
     );
     assert_eq!(pipeline(&format!("{head}triggers: {{ schedule: [] }}\n")), ["DPC105 `schedule` is an empty list @ []"]);
+}
+
+#[test]
+fn a_tree_can_be_read_as_it_was_meant() {
+    let mut files = Files::new();
+    let text = "nmae: 7\nsteps:\n  - name: s\n    neds: a\n    shell: { command: bash run.sh }\n    retry: { attempts: 1, jitter: yes }\n";
+    let file = files.add("pipeline.yaml", text);
+    let mut findings = Findings::new();
+    let mut node = yaml::read(&files, file, &mut findings).expect("the test gives YAML");
+    let schema = schemars::schema_for!(Manifest);
+    // A wrong value of a misspelt key is found once the key is mended.
+    for errors in [4, 6, 6] {
+        check(&node, &schema, &mut findings);
+        let found = findings.clone().sorted();
+        assert_eq!(found.iter().count(), errors, "{found:#?}");
+        super::mend(&mut node, &found);
+    }
+    let manifest: Manifest = crate::source::de::from_node(&node).expect("it is sound now");
+    assert_eq!(manifest.name.value, "7");
+    let step = manifest.steps.value.first().expect("there is a step");
+    assert_eq!(step.needs.first().map(|need| need.value.as_str()), Some("a"));
 }
 
 #[test]

@@ -77,11 +77,7 @@ impl<'s> Check<'s, '_> {
             {
                 finding(Code::WrongType).help("write it without quotes")
             }
-            Value::Scalar(scalar) if types == ["array"] => {
-                let quote = if scalar.plain || scalar.text.contains('"') { "" } else { "\"" };
-                finding(Code::WrongType)
-                    .help(format!("write it as a list of one: `[{quote}{}{quote}]`", shortened(&scalar.text)))
-            }
+            Value::Scalar(scalar) if types == ["array"] => as_list(finding(Code::WrongType), node, scalar),
             Value::Scalar(scalar) if types == ["object"] && colon_without_space(scalar) => {
                 finding(Code::WrongType).why("a key ends with a colon and a space").help("put a space after the colon")
             }
@@ -166,6 +162,16 @@ impl<'s> Check<'s, '_> {
         };
         self.push(Finding::at(Code::WrongValue, span, message, "").help("add what is missing, or delete the key"));
     }
+}
+
+/// `needs: extract` means a list of one, `command: bash run.sh` one of two.
+fn as_list(finding: Finding, node: &Node, scalar: &Scalar) -> Finding {
+    let special = |letter: char| "\"'\\{}[]#&*!|>%@`$".contains(letter) || letter.is_control();
+    if !scalar.plain || scalar.text.contains(special) {
+        return finding.help("write it as a list: `[\"…\", \"…\"]`");
+    }
+    let words = scalar.text.split([' ', ',']).filter(|word| !word.is_empty()).map(|word| format!("\"{word}\""));
+    finding.fix(node.span, format!("[{}]", words.collect::<Vec<_>>().join(", ")), "write it as a list:")
 }
 
 /// `yes` and `on` are text in YAML 1.2.
