@@ -105,6 +105,10 @@ impl<'a> Model<'a> {
         if graph.is_empty() || !unique || !graph.iter().all(|(_, needs)| needs.iter().all(known)) {
             return None;
         }
+        let profiles = manifest.compute.iter().map(|(name, _)| name.value.as_str());
+        if !graph.iter().map(|(step, _)| step.as_str()).chain(profiles).chain([name]).all(is_name) {
+            return None;
+        }
         let flow = dag::structure(&graph).ok()?;
         let mut profiles = Vec::new();
         for (profile, compute) in manifest.compute.iter() {
@@ -172,6 +176,13 @@ impl<'a> Model<'a> {
         }
         tags
     }
+}
+
+/// Whether a name of the user's may become part of state names, ids and expressions. The language's rules say what is
+/// wrong with one that may not.
+fn is_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=40).contains(&name.len()) && name.bytes().all(plain)
 }
 
 /// An ARN in this account and region, as text for `Fn::Sub`.

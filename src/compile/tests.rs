@@ -132,6 +132,27 @@ fn parallels_of_many_steps_keep_names_that_are_short_and_unique() {
 }
 
 #[test]
+fn what_an_earlier_stage_refuses_is_not_compiled_and_stops_nothing() {
+    let long = "x".repeat(90);
+    for (from, to) in [
+        ("name: aggregate", format!("name: {long}")),
+        ("name: aggregate", "name: Outcome".to_owned()),
+        ("name: aggregate", "name: publish".to_owned()),
+        ("name: aggregate", "name: \"a`b\"".to_owned()),
+        ("needs: [aggregate]", "needs: [agregate]".to_owned()),
+        ("needs: [aggregate]", "needs: [publish]".to_owned()),
+        ("name: listings", format!("name: {long}")),
+        ("  cluster:", format!("  {long}:")),
+        ("cron: \"0 3 * * ? *\"", "cron: \"x\"".to_owned()),
+        ("release: emr-7.5.0", "release: \"\"".to_owned()),
+    ] {
+        let text = LISTINGS.replace(from, &to);
+        assert_ne!(text, LISTINGS);
+        assert!(found(&text).0.is_none(), "{to}");
+    }
+}
+
+#[test]
 fn users_text_is_code_nowhere() {
     let hostile = "name: g\ntags: { stage: \"a\" }\ncompute:\n  main: { emr: { release: emr-7.5.0, primary: { type: m6g.xlarge } } }\nsteps:\n  \
                    - { name: a, shell: { command: [echo, \"${AWS::AccountId}\", \"$(reboot)\", \"a\\\"b\"] } }\n";
