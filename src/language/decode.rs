@@ -18,11 +18,13 @@ pub fn schema_of<T: JsonSchema>() -> Schema {
 
 /// Checks the shape of a tree and decodes it. `None` when what is wrong leaves nothing to judge.
 pub fn decode<T: DeserializeOwned>(node: &Node, schema: &Schema, findings: &mut Findings) -> Option<T> {
-    schema::check(node, schema, findings);
+    let mut found = Findings::new();
+    schema::check(node, schema, &mut found);
     let mut sound = node.clone();
-    let mended = schema::mend(&mut sound, findings);
-    let wrong: Vec<Span> = errors(findings).into_iter().filter(|span| !mended.contains(span)).collect();
+    let mended = schema::mend(&mut sound, &found);
+    let wrong: Vec<Span> = errors(&found).into_iter().filter(|span| !mended.contains(span)).collect();
     remove(&mut sound, &wrong);
+    findings.extend(found);
     match de::from_node(&sound) {
         Ok(value) => Some(value),
         Err(finding) => {
