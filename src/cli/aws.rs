@@ -101,7 +101,7 @@ pub fn act(terminal: &Terminal, tone: Tone, word: &str, text: &str) {
 
 /// The line that [`act`] prints.
 pub fn line(terminal: &Terminal, tone: Tone, word: &str, text: &str) -> String {
-    format!("{} {text}", paint(terminal, tone, &format!("{word:>12}")))
+    format!("{} {}", paint(terminal, tone, &format!("{word:>12}")), text.trim_end())
 }
 
 /// A word in the colour of its tone, where there is colour.

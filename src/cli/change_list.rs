@@ -30,7 +30,9 @@ fn risk(change: &Change) -> u8 {
 }
 
 fn one(change: &Change, purposes: &Purposes, width: usize, terminal: &Terminal) -> String {
-    let (tone, word) = match (change.action, change.replacement) {
+    // What becomes of a custom resource is its function's affair: the account function updates in place.
+    let replacement = if change.kind.starts_with("Custom::") { Replacement::No } else { change.replacement };
+    let (tone, word) = match (change.action, replacement) {
         (Action::Add, _) => (Tone::Good, "+ add"),
         (Action::Import, _) => (Tone::Calm, "> import"),
         (Action::Remove, _) => (Tone::Bad, "- remove"),

@@ -104,10 +104,8 @@ pub fn conclude(
         act(terminal, Tone::Good, status.as_str(), &run.to_string());
         return Ok(());
     }
-    let said = match (cause, error) {
-        (Some(said), _) | (None, Some(said)) if !said.is_empty() => format!(": {}", said.trim_end_matches('.')),
-        _ => String::new(),
-    };
+    let said = cause.or(error).map(timeline::plain).filter(|said| !said.is_empty());
+    let said = said.map(|said| format!(": {said}")).unwrap_or_default();
     let step = cause.and_then(failed_step).map(|step| format!(" --step {step}")).unwrap_or_default();
     let finding = Finding::new(Code::RunFailed, format!("run `{run}` ended {}{said}", status.as_str()));
     Err(Box::new(finding.help(format!("`dpc logs {run}{step}{flag}` prints what it has written"))))
@@ -116,6 +114,18 @@ pub fn conclude(
 /// The step in "step `publish` failed: …".
 fn failed_step(cause: &str) -> Option<&str> {
     cause.strip_prefix("step `")?.split_once('`').map(|(step, _)| step)
+}
+
+/// [`conclude`] for an execution that was followed.
+///
+/// # Errors
+/// As [`conclude`].
+pub fn conclude_execution(run: &RunRef, standing: &Standing, flag: &str, terminal: &Terminal) -> CloudResult<()> {
+    if let (Status::Succeeded, Some(seconds)) = (standing.status, standing.seconds) {
+        act(terminal, Tone::Good, standing.status.as_str(), &format!("{run}  in {}", took(seconds)));
+        return Ok(());
+    }
+    conclude(run, standing.status, standing.error.as_deref(), standing.cause.as_deref(), flag, terminal)
 }
 
 /// What to say to somebody who stops looking on.

@@ -61,15 +61,14 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
     if args.follow {
         let ended = timeline::standing(&session, &execution).await?;
         if let Some(ended) = ended {
-            let (error, cause) = (ended.error.as_deref(), ended.cause.as_deref());
-            follow::conclude(&name, ended.status, error, cause, &here.flag(), terminal)?;
+            follow::conclude_execution(&name, &ended, &here.flag(), terminal)?;
         }
     }
     Ok(Exit::Done)
 }
 
 fn said_about(run: &Run) -> String {
-    run.cause.as_deref().or(run.error.as_deref()).unwrap_or_default().lines().next().unwrap_or_default().to_owned()
+    run.cause.as_deref().or(run.error.as_deref()).map(timeline::plain).unwrap_or_default()
 }
 
 /// The run that `pipeline`, `pipeline/partition` or `pipeline/partition/number` means.

@@ -63,8 +63,7 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
     }
     match follow::follow(&session, &execution, terminal).await? {
         Followed::Ended(standing) => {
-            let (error, cause) = (standing.error.as_deref(), standing.cause.as_deref());
-            follow::conclude(&started.run, standing.status, error, cause, &flag, terminal)?;
+            follow::conclude_execution(&started.run, &standing, &flag, terminal)?;
             Ok(Exit::Done)
         }
         Followed::Interrupted => {

@@ -52,7 +52,9 @@ fn nothing(project: &Project, word: &str) -> Finding {
         Finding::new(Code::NothingSelected, format!("`{word}` selects no pipeline of project `{}`", project.name));
     match suggest::near(word, names.iter().copied()) {
         Some(near) => finding.help(format!("did you mean `{near}`?")),
-        None => finding
-            .help(format!("there are {}", names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "))),
+        None => finding.help(format!(
+            "its pipelines: {}",
+            names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+        )),
     }
 }

@@ -9,6 +9,7 @@ use super::stack_progress::{self, Watched};
 use super::{Exit, Failure, Terminal, select};
 use crate::cloud::runs::{Run, Store};
 use crate::cloud::stack::{self, Phase, Stack, Watch};
+use crate::cloud::timeline;
 use crate::cloud::{CloudResult, Session};
 use crate::control::names;
 use crate::control::plan::SchedulePlan;
@@ -181,8 +182,7 @@ fn runs(runs: &[Run]) -> String {
     for run in runs {
         let began = run.started_at.unwrap_or(run.claimed_at);
         let length = run.ended_at.map(|ended| format!("  {}", took(ended.duration_since(began).as_secs_f64())));
-        let cause = run.cause.as_deref().and_then(|cause| cause.lines().next());
-        let cause = cause.map(|cause| format!("  {cause}")).unwrap_or_default();
+        let cause = run.cause.as_deref().map(|cause| format!("  {}", timeline::plain(cause))).unwrap_or_default();
         text.push_str(&format!(
             "  {:width$}  {:<9}  {}{}{cause}\n",
             label(run),

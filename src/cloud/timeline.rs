@@ -43,7 +43,7 @@ pub enum What {
 }
 
 /// How an execution stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Standing {
     /// Its status.
     pub status: Status,
@@ -53,6 +53,8 @@ pub struct Standing {
     pub cause: Option<String>,
     /// The run's steps, from the execution's input, in the order of the file.
     pub steps: Vec<String>,
+    /// How long it took, once it has ended.
+    pub seconds: Option<f64>,
 }
 
 /// How the execution stands; `None` when Step Functions has forgotten it, 90 days after its end.
@@ -74,7 +76,8 @@ pub async fn standing(session: &Session, execution: &str) -> CloudResult<Option<
     };
     let input = answer.input().and_then(|input| serde_json::from_str::<ExecutionInput>(input).ok());
     let steps = input.map(|input| input.steps.keys().cloned().collect()).unwrap_or_default();
-    Ok(Some(Standing { status, error: answer.error, cause: answer.cause, steps }))
+    let seconds = answer.stop_date().map(|stop| stop.as_secs_f64() - answer.start_date().as_secs_f64());
+    Ok(Some(Standing { status, error: answer.error, cause: answer.cause, steps, seconds }))
 }
 
 /// Folds an execution's history, question by question, into moments.
@@ -115,7 +118,7 @@ impl Timeline {
             }
         }
         fresh.sort_by_key(HistoryEvent::id);
-        Ok(fresh.iter().filter_map(|event| self.fold(event)).collect())
+        Ok(last_attempts_once(fresh.iter().filter_map(|event| self.fold(event)).collect()))
     }
 
     fn fold(&mut self, event: &HistoryEvent) -> Option<Moment> {
@@ -176,6 +179,23 @@ impl Timeline {
     }
 }
 
+/// The failure of the last attempt is the failure of the state, which says it again.
+fn last_attempts_once(moments: Vec<Moment>) -> Vec<Moment> {
+    let mut kept: Vec<Moment> = Vec::with_capacity(moments.len());
+    for moment in moments {
+        if matches!(moment.what, What::Failed(..)) {
+            let attempt = kept.iter().rposition(|before| before.state == moment.state);
+            if let Some(at) =
+                attempt.filter(|at| kept.get(*at).is_some_and(|it| matches!(it.what, What::AttemptFailed(_))))
+            {
+                kept.remove(at);
+            }
+        }
+        kept.push(moment);
+    }
+    kept
+}
+
 fn attempt_failure(event: &HistoryEvent) -> Option<String> {
     let details = if let Some(failed) = event.task_failed_event_details() {
         (failed.error(), failed.cause())
@@ -197,19 +217,51 @@ fn reason_of(result: Option<&Value>) -> Option<String> {
     (!reason.is_empty()).then_some(reason)
 }
 
-/// `error: cause`. EMR gives its cause as JSON; the words in it are what people want.
+/// `error: cause`.
 fn join(error: Option<&str>, cause: Option<&str>) -> String {
-    let parsed: Option<Value> = cause.and_then(|cause| serde_json::from_str(cause).ok());
-    let failure = parsed.as_ref().and_then(|cause| {
-        let step = cause.pointer("/Step/Status/FailureDetails/Reason");
-        let change = cause.pointer("/Cluster/Status/StateChangeReason/Message");
-        step.or(change)?.as_str()
-    });
-    match (error.filter(|error| !error.is_empty()), failure.or(cause).filter(|cause| !cause.is_empty())) {
-        (Some(error), Some(cause)) => format!("{error}: {}", super::failure::sentence(cause)),
-        (Some(only), None) | (None, Some(only)) => super::failure::sentence(only),
+    let cause = cause.map(plain);
+    match (error.filter(|error| !error.is_empty()), cause.filter(|cause| !cause.is_empty())) {
+        (Some(error), Some(cause)) => format!("{error}: {cause}"),
+        (Some(only), None) => only.to_owned(),
+        (None, Some(only)) => only,
         (None, None) => String::new(),
     }
+}
+
+/// A cause as people want it. EMR hands over its whole description of the step or the cluster as JSON, and what records
+/// it may have cut it short: the message in it is taken out, the rest left away.
+pub fn plain(cause: &str) -> String {
+    let Some((head, json)) = cause.split_once('{').filter(|(_, json)| json.trim_start().starts_with('"')) else {
+        return super::failure::sentence(cause);
+    };
+    let said = field(json, "\"Message\"").or_else(|| field(json, "\"Reason\""));
+    let head = head.trim_end_matches([' ', ':']);
+    match said {
+        Some(said) if head.is_empty() => super::failure::sentence(&said),
+        Some(said) => format!("{head}: {}", super::failure::sentence(&said)),
+        None if head.is_empty() => super::failure::sentence(cause),
+        None => head.to_owned(),
+    }
+}
+
+/// The text of a field in JSON that may end anywhere.
+fn field(json: &str, name: &str) -> Option<String> {
+    let (_, rest) = json.split_once(name)?;
+    let rest = rest.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
+    let mut text = String::new();
+    let mut letters = rest.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '"' => return Some(text).filter(|text| !text.is_empty()),
+            '\\' => text.push(match letters.next() {
+                Some('n' | 't' | 'r') | None => ' ',
+                Some(other) => other,
+            }),
+            other => text.push(other),
+        }
+    }
+    text.push('…');
+    Some(text)
 }
 
 #[cfg(test)]
@@ -267,8 +319,12 @@ mod tests {
     }
 
     #[test]
-    fn the_reason_inside_emrs_answer_is_what_people_see() {
-        let cause = r#"{"Step":{"Status":{"State":"FAILED","FailureDetails":{"Reason":"Unknown Error."}}}}"#;
-        assert_eq!(join(Some("States.TaskFailed"), Some(cause)), "States.TaskFailed: Unknown Error");
+    fn the_message_inside_emrs_answer_is_what_people_see() {
+        let cause = r#"{"Step":{"Status":{"FailureDetails":{"Reason":"Unknown Error.","Message":"thread \"main\": exit code 3"}}}}"#;
+        assert_eq!(join(Some("States.TaskFailed"), Some(cause)), "States.TaskFailed: thread \"main\": exit code 3");
+        // Cut short inside the message, and before it.
+        assert_eq!(plain(r#"step `a` failed: E: {"Step": {"Message": "script r"#), "step `a` failed: E: script r…");
+        assert_eq!(plain(r#"step `a` failed: E: {"Step": {"Id": "s-1", "Na"#), "step `a` failed: E");
+        assert_eq!(plain("took longer than 3600 seconds."), "took longer than 3600 seconds");
     }
 }
