@@ -2,7 +2,7 @@
 //!
 //! One test, because setting an account up with a debug binary takes a while; its parts are histories of one account.
 
-#![allow(clippy::disallowed_methods, clippy::unwrap_used)] // Tests may touch the world.
+#![allow(clippy::disallowed_methods, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // Tests may touch the world.
 
 mod support;
 

@@ -1,5 +1,7 @@
 //! The binary is its own Lambda function, and Lambda has an old C library.
 
+#![allow(clippy::disallowed_methods)]
+
 use dpc::cloud::binary::{LAMBDA_GLIBC, inspect};
 
 #[test]

@@ -14,7 +14,7 @@ use crate::cloud::stack::{
     self, Capabilities, ChangeSet, Event, Phase, Proposal, Request, Stack, StackState, Watch, changes,
 };
 use crate::cloud::{CloudResult, Session, account};
-use crate::compile::{self, Compiled, Context};
+use crate::compile::{self, Compiled};
 use crate::control::names;
 use crate::source::{Code, Finding, Findings};
 use crate::steps::runner;
@@ -74,7 +74,7 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
 
 /// Everything that can be found without AWS, before AWS is asked.
 fn compile_selected(here: &mut Here, words: &[String]) -> Result<Vec<Compiled>, Failure> {
-    let context = Context { space: here.environment.space.clone(), environment: here.environment.name.clone() };
+    let context = super::context(&here.environment.space);
     let mut findings = std::mem::take(&mut here.findings);
     let mut compiled = Vec::new();
     match select::select(&here.project, words) {

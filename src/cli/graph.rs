@@ -14,7 +14,7 @@ use crate::control::partition::PartitionSpec;
 use crate::control::plan::{PartitionPlan, Plan};
 use crate::control::schedule::{self, Schedule};
 use crate::language::manifest::Manifest;
-use crate::language::project::{self, EnvironmentChoice, Pipeline, Resolved};
+use crate::language::project::{self, EnvironmentChoice, Pipeline};
 use crate::source::Findings;
 use crate::steps::Step;
 
@@ -56,7 +56,8 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
         Ok(selected) => selected,
         Err(finding) => return Err(Failure::new(loaded.files, *finding)),
     };
-    let context = context(project.environment.as_ref());
+    let space = project.environment.as_ref().map_or("", |chosen| chosen.space.as_str());
+    let context = super::context(space);
     let views: Vec<View<'_>> =
         selected.into_iter().filter_map(|pipeline| View::of(pipeline, &context, &mut findings)).collect();
     if findings.has_errors() {
@@ -71,12 +72,6 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
         }
     });
     Ok(Exit::Done)
-}
-
-fn context(environment: Option<&Resolved>) -> compile::Context {
-    let of =
-        |text: fn(&Resolved) -> &String| environment.map_or_else(String::new, |environment| text(environment).clone());
-    compile::Context { space: of(|chosen| &chosen.space), environment: of(|chosen| &chosen.name) }
 }
 
 /// A pipeline as it is shown.

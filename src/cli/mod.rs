@@ -32,6 +32,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::compile;
 use crate::source::{Files, Finding, Findings};
 pub use terminal::{Format, Terminal};
 
@@ -141,6 +142,12 @@ impl From<Box<Finding>> for Failure {
     fn from(finding: Box<Finding>) -> Self {
         Self::from(*finding)
     }
+}
+
+/// What every verb compiles with.
+fn context(space: &str) -> compile::Context {
+    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    compile::Context { space: space.to_owned(), today }
 }
 
 /// Runs the command line of this process.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Exit, Failure, Format, Terminal};
 use crate::compile::checks::Size;
-use crate::compile::{self, Compiled, Context};
+use crate::compile::{self, Compiled};
 use crate::language::project::{self, EnvironmentChoice, Loaded};
 use crate::source::{Code, Files, Finding, Findings};
 
@@ -76,7 +76,7 @@ fn compile_all(environment: Option<String>) -> Result<(Files, Findings, Vec<Comp
     let Loaded { files, mut findings, project } = project::load(&root, &EnvironmentChoice::from_option(environment));
     let mut compiled = Vec::new();
     if let Some((project, environment)) = project.as_ref().and_then(|all| Some((all, all.environment.as_ref()?))) {
-        let context = Context { space: environment.space.clone(), environment: environment.name.clone() };
+        let context = super::context(&environment.space);
         compiled = project.pipelines.iter().filter_map(|one| compile::compile(one, &context, &mut findings)).collect();
     }
     if findings.has_errors() {

@@ -95,10 +95,8 @@ impl Checked {
         let Some(project) = loaded.project else { return };
         self.complete = true;
         for pipeline in &project.pipelines {
-            let context = project.environment.as_ref().map_or_else(
-                || compile::Context { space: "none".to_owned(), environment: "none".to_owned() },
-                |chosen| compile::Context { space: chosen.space.clone(), environment: chosen.name.clone() },
-            );
+            let space = project.environment.as_ref().map_or("none", |chosen| chosen.space.as_str());
+            let context = super::context(space);
             let mut found = Findings::new();
             let compiled = compile::compile(pipeline, &context, &mut found);
             // What an earlier stage has said of a place is not said again in other words.

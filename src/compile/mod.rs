@@ -29,8 +29,8 @@ use crate::{alerts, compute};
 pub struct Context {
     /// The namespace of pipeline names.
     pub space: String,
-    /// The environment's name.
-    pub environment: String,
+    /// The date of the compilation, UTC: a schedule whose years are over is a mistake. Nothing that is made depends on it.
+    pub today: jiff::civil::Date,
 }
 
 /// What a pipeline becomes.
@@ -74,7 +74,7 @@ struct Model<'a> {
 /// it already.
 pub fn compile(pipeline: &Pipeline, context: &Context, findings: &mut Findings) -> Option<Compiled> {
     let mut own = Findings::new();
-    checks::values::check(&pipeline.manifest, &mut own);
+    checks::values::check(&pipeline.manifest, context.today, &mut own);
     let artifact = pack(pipeline);
     let compiled = Model::of(&pipeline.manifest, context, &artifact, &mut own)
         .filter(|_| !own.has_errors())

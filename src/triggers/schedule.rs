@@ -1,5 +1,6 @@
 //! `schedule`: a cron or rate expression in a time zone, delivered by EventBridge Scheduler to the account function.
 
+use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -27,9 +28,11 @@ pub struct Schedule {
 
 impl Schedule {
     /// Reports an expression that EventBridge Scheduler would refuse, or that never fires.
-    pub fn check(&self, findings: &mut Findings) {
+    pub fn check(&self, today: Date, findings: &mut Findings) {
         if let Some(cron) = &self.cron {
-            for problem in cron::parse(cron).err().unwrap_or_default() {
+            let problems =
+                cron::parse(cron).map_or_else(|problems| problems, |read| read.past(today).into_iter().collect());
+            for problem in problems {
                 findings.push(at(Code::BadSchedule, cron, problem));
             }
         }

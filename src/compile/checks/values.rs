@@ -8,7 +8,7 @@ use crate::language::manifest::Manifest;
 use crate::source::{Code, Finding, Findings};
 
 /// Reports everything that AWS or a program would refuse, however well the manifest is formed.
-pub fn check(manifest: &Manifest, findings: &mut Findings) {
+pub fn check(manifest: &Manifest, today: jiff::civil::Date, findings: &mut Findings) {
     for (_, compute) in manifest.compute.iter() {
         if let Some(kind) = compute.value.kind() {
             kind.check(findings);
@@ -18,7 +18,7 @@ pub fn check(manifest: &Manifest, findings: &mut Findings) {
         step.value.check(findings);
     }
     for schedule in manifest.triggers.iter().flat_map(|triggers| &triggers.schedule.0) {
-        schedule.check(findings);
+        schedule.check(today, findings);
     }
     for alert in &manifest.alerts {
         alerts::check(&alert.value, alert.span, findings);
