@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use crate::control::digest;
 use crate::control::run::Status;
-use crate::documents::template::{Resource, reference, short_hash};
+use crate::documents::template::{Resource, reference};
 use crate::source::{Code, Finding, Findings, Spanned};
 
 /// Reports an address that SNS would refuse.
@@ -40,5 +41,5 @@ pub fn subscription(address: &str, statuses: &[Status]) -> (String, Resource) {
             "FilterPolicy": { "status": wanted },
         }),
     );
-    (format!("Mail{}", short_hash(address)), resource)
+    (format!("Mail{}", digest::short(address)), resource)
 }

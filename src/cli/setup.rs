@@ -5,7 +5,6 @@
 //! before it is made; neither is touched when nothing changes.
 
 use std::collections::BTreeMap;
-use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 
 use super::aws::{EnvironmentArg, Here, Tone, act, count, size, took};
@@ -18,7 +17,7 @@ use crate::cloud::stack::{
     self, Capabilities, ChangeSet, Event, Proposal, Request, StackState, Template, Watch, changes,
 };
 use crate::cloud::{CloudResult, Session};
-use crate::control::names;
+use crate::control::{archive, digest, names};
 use crate::source::{Code, Finding};
 
 const BOOTSTRAP: &str = include_str!("../../templates/bootstrap.yaml");
@@ -121,12 +120,12 @@ impl Function {
     /// Uploads it, unless this very program is there. The key is the program's digest, so that one that is there need not
     /// be packed to be known.
     async fn upload(&self, session: &Session, terminal: &Terminal) -> CloudResult<String> {
-        let key = names::function_key(&artifacts::sha256(&self.program));
+        let key = names::function_key(&digest::sha256(&self.program));
         if artifacts::exists(session, &key).await? {
             return Ok(key);
         }
         act(terminal, Tone::Calm, "Packing", &format!("the account function ({})", size(self.program.len())));
-        let zip = zip(&self.program).map_err(|error| unusable(Path::new("bootstrap"), error.to_string()))?;
+        let zip = archive::function(&self.program).bytes;
         let weight = size(zip.len());
         artifacts::upload(session, &key, zip, "application/zip").await?;
         act(terminal, Tone::Good, "Uploaded", &format!("{key} ({weight})"));
@@ -156,18 +155,6 @@ fn unusable(path: &Path, why: String) -> Box<Finding> {
 }
 
 const OTHER_BINARY: &str = "pass the dpc of a Linux release with `--function-binary PATH`";
-
-/// The same bytes for the same binary: no time of day, one file, `bootstrap`.
-fn zip(binary: &[u8]) -> zip::result::ZipResult<Vec<u8>> {
-    let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
-    let options = zip::write::SimpleFileOptions::default()
-        .compression_method(zip::CompressionMethod::Deflated)
-        .last_modified_time(zip::DateTime::default())
-        .unix_permissions(0o755);
-    archive.start_file("bootstrap", options)?;
-    archive.write_all(binary)?;
-    Ok(archive.finish()?.into_inner())
-}
 
 /// Where clusters run.
 struct Network {
@@ -411,12 +398,6 @@ mod tests {
         for template in [BOOTSTRAP, ACCOUNT] {
             assert!(template.len() <= changes::INLINE_LIMIT * 8 / 10);
         }
-    }
-
-    #[test]
-    fn one_binary_is_one_zip() {
-        assert_eq!(zip(b"program").unwrap(), zip(b"program").unwrap());
-        assert_ne!(zip(b"program").unwrap(), zip(b"another").unwrap());
     }
 
     #[test]

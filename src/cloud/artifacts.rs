@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::cloud::failure::{CloudResult, Explained};
 use crate::cloud::session::Session;
 use crate::cloud::stack::{Template, changes::INLINE_LIMIT};
-use crate::control::names;
+use crate::control::{digest, names};
 
 /// What an upload did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +113,7 @@ pub async fn template(session: &Session, pipeline: &str, text: String) -> CloudR
     if text.len() <= INLINE_LIMIT {
         return Ok(Template::Inline(text));
     }
-    let key = names::template_key(pipeline, &sha256(text.as_bytes()));
+    let key = names::template_key(pipeline, &digest::sha256(&text));
     upload(session, &key, text.into_bytes(), "application/json").await?;
     Ok(Template::Url(object_url(session, &key)))
 }
@@ -128,9 +128,4 @@ fn object_url(session: &Session, key: &str) -> String {
         None => format!("https://s3.{region}.amazonaws.com"),
     };
     format!("{endpoint}/{}/{key}", session.bucket())
-}
-
-/// SHA-256 in hex: how content is named.
-pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

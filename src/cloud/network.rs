@@ -9,13 +9,11 @@ use std::time::{Duration, SystemTime};
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
-use aws_smithy_http_client::Connector;
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorSettings};
+use aws_smithy_runtime_api::client::http::HttpConnector;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 
+use crate::cloud::clients::connector;
 use crate::cloud::failure::CloudResult;
 use crate::cloud::session::Session;
 use crate::source::{Code, Finding};
@@ -130,14 +128,8 @@ async fn once(session: &Session, call: &str, operation: &str, parameters: &[(&st
                 .help("check the credentials"),
         )
     })?;
-    let settings = HttpConnectorSettings::builder()
-        .connect_timeout(Duration::from_secs(5))
-        .read_timeout(Duration::from_secs(30))
-        .build();
-    let connector =
-        Connector::builder().connector_settings(settings).tls_provider(Provider::Rustls(CryptoMode::Ring)).build();
     let answer =
-        connector.call(request).await.map_err(|error| Box::new(caller.unreachable(call, &error.to_string())))?;
+        connector().call(request).await.map_err(|error| Box::new(caller.unreachable(call, &error.to_string())))?;
     let status = answer.status().as_u16();
     let request_id = answer.headers().get("x-amzn-requestid").map(str::to_owned);
     let body = aws_smithy_types::byte_stream::ByteStream::new(answer.into_body()).collect().await;

@@ -6,6 +6,7 @@
 pub mod archive;
 pub mod cron;
 pub mod dag;
+pub mod digest;
 pub mod duration;
 pub mod names;
 pub mod partition;

@@ -163,16 +163,6 @@ pub fn verbatim(text: &str) -> String {
     text.replace("${", "${!")
 }
 
-/// Eight hexadecimal digits that depend on the text alone: for logical ids and names of things that have no name.
-pub fn short_hash(text: &str) -> String {
-    use sha2::{Digest, Sha256};
-    use std::fmt::Write;
-    Sha256::digest(text.as_bytes()).iter().take(4).fold(String::new(), |mut out, byte| {
-        let _infallible = write!(out, "{byte:02x}");
-        out
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,11 +182,5 @@ mod tests {
     #[test]
     fn users_text_is_never_substituted() {
         assert_eq!(verbatim("echo ${HOME} ${AWS::AccountId}"), "echo ${!HOME} ${!AWS::AccountId}");
-    }
-
-    #[test]
-    fn a_hash_depends_on_the_text_alone() {
-        assert_eq!(short_hash("cron(0 3 * * ? *) UTC"), short_hash("cron(0 3 * * ? *) UTC"));
-        assert_ne!(short_hash("a"), short_hash("b"));
     }
 }

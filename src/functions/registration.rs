@@ -6,10 +6,10 @@
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::cloud::CloudResult;
 use crate::cloud::runs::{Registration, Store};
+use crate::control::digest;
 use crate::control::plan::Plan;
 use crate::functions::account::Account;
 use crate::functions::metrics::Metric;
@@ -166,8 +166,7 @@ fn read_plan(properties: &Value) -> CloudResult<(Plan, String)> {
     if json.len() > PLAN_LIMIT {
         return Err(bad(format!("it has {} bytes, and {PLAN_LIMIT} is the limit", json.len())));
     }
-    let digest = Sha256::digest(&json).iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok((plan, digest))
+    Ok((plan, digest::sha256(json)))
 }
 
 /// `dpc-listings` of `arn:aws:cloudformation:eu-central-1:111111111111:stack/dpc-listings/8d1f…`.

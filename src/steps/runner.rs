@@ -3,17 +3,15 @@
 //! It fetches the pipeline's archive, checks and unpacks it, and runs the command in it. Nothing that a user wrote is
 //! ever read by a shell: the command is the tail of the argument list, run as `"$@"`.
 
-use sha2::{Digest, Sha256};
-
 use super::{Argument, Context};
-use crate::control::names;
+use crate::control::{digest, names};
 
 /// The script itself.
 pub const SCRIPT: &str = include_str!("../../templates/runner/step.sh");
 
 /// Its SHA-256, in hexadecimal: its name in the bucket.
 pub fn sha256() -> String {
-    Sha256::digest(SCRIPT.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    digest::sha256(SCRIPT)
 }
 
 /// The arguments that run `command` with `environment`.

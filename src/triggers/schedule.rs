@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use crate::control::plan::SchedulePlan;
 use crate::control::problem::Problem;
 use crate::control::run::{ENVELOPE_VERSION, Envelope, Source};
-use crate::control::{cron, names, schedule};
+use crate::control::{cron, digest, names, schedule};
 use crate::documents::frame;
-use crate::documents::template::{Resource, short_hash, sub};
+use crate::documents::template::{Resource, sub};
 use crate::source::{Code, Finding, Findings, Spanned};
 
 /// When the pipeline runs. Exactly one of `cron` and `rate`.
@@ -73,7 +73,7 @@ const SCHEDULED_TIME: &str = "<aws.scheduler.scheduled-time>";
 /// The schedule of an account function's call. Its name depends on what it says and not on where it stands, so that
 /// reordering a list, or adding to it, touches no other schedule.
 pub fn resource(schedule: &SchedulePlan, pipeline: &str, space: &str) -> (String, Resource) {
-    let hash = short_hash(&format!("{} {}", schedule.expression, schedule.timezone));
+    let hash = digest::short(&format!("{} {}", schedule.expression, schedule.timezone));
     let envelope = Envelope {
         version: ENVELOPE_VERSION,
         space: space.to_owned(),

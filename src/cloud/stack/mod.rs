@@ -18,6 +18,7 @@ pub use state::{Phase, StackState};
 
 use crate::cloud::failure::{CloudResult, Explained};
 use crate::cloud::session::Session;
+use crate::control::digest;
 use crate::source::{Code, Finding};
 
 /// A stack as CloudFormation describes it.
@@ -109,11 +110,8 @@ pub async fn delete(session: &Session, stack: &Stack) -> CloudResult<()> {
 /// A name for a change set or a request: letters, digits and hyphens, new with each call of dpc, so that retries inside
 /// the SDK are one request and two people's requests are two.
 fn token(what: &str, seed: &str) -> String {
-    use sha2::{Digest, Sha256};
-    let random = fastrand::u64(..);
-    let digest = Sha256::digest(format!("{seed}{random}"));
-    let hex: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("dpc-{what}-{hex}")
+    let digest = digest::sha256(format!("{seed}{}", fastrand::u64(..)));
+    format!("dpc-{what}-{:.16}", digest)
 }
 
 /// How long to wait before the next question: short at first, because much ends at once, then ever longer, because
