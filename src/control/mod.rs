@@ -11,7 +11,6 @@ pub mod duration;
 pub mod names;
 pub mod partition;
 pub mod plan;
-pub mod problem;
 pub mod render;
 pub mod run;
 pub mod schedule;

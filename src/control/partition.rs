@@ -12,9 +12,8 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp, ToSpan};
 
 use super::plan::PartitionPlan;
-use super::problem::Problem;
 use super::zone;
-use crate::source::suggest;
+use crate::source::{Problem, suggest};
 
 /// The length of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

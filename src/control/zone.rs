@@ -2,8 +2,7 @@
 
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
-use super::problem::Problem;
-use crate::source::suggest;
+use crate::source::{Problem, suggest};
 
 /// The zone with this name, spelled as IANA spells it.
 pub fn zone(name: &str) -> Result<TimeZone, Problem> {

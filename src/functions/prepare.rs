@@ -9,13 +9,12 @@ use serde_json::{Map, Value};
 use crate::cloud::runs::Run;
 use crate::control::partition::PartitionSpec;
 use crate::control::plan::Plan;
-use crate::control::problem::Problem;
 use crate::control::render::{Context, render_args};
 use crate::control::run::{ENVELOPE_VERSION, Envelope, ExecutionInput, RunIdentity, Source};
 use crate::functions::account::Settings;
 use crate::functions::params;
 use crate::functions::start::schedule_key;
-use crate::source::{Code, Finding};
+use crate::source::{Code, Finding, Problem};
 
 /// Step Functions takes 262,144 bytes of input: <https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html>.
 const INPUT_LIMIT: usize = 262_144;

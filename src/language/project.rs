@@ -156,8 +156,7 @@ impl Workspace {
             let mut findings = source.findings.clone();
             if let Some(manifest) = source.manifest(environment.as_ref(), &schema, &defaults, &mut findings) {
                 let pipeline = Pipeline { path: source.path.clone(), folder: source.folder.clone(), manifest };
-                let subject = rules::Subject { pipeline: &pipeline, files: &loaded.files };
-                judged(&mut findings, |found| rules::pipeline(subject, found));
+                judged(&mut findings, |found| rules::pipeline(&pipeline, found));
                 pipelines.push(pipeline);
             }
             loaded.findings.extend(findings);

@@ -51,18 +51,18 @@ fn replace(text: &str, span: Span, environment: &Resolved, findings: &mut Findin
             Piece::Text(range) => out.push_str(text.get(range).unwrap_or_default()),
             Piece::Literal => out.push_str("${"),
             Piece::Unclosed(range) => {
-                findings.push(unclosed(text.get(range.clone()).unwrap_or_default(), place(text, span, &range)));
+                findings.push(unclosed(text.get(range.clone()).unwrap_or_default(), span.part(text, range.clone())));
                 out.push_str(text.get(range).unwrap_or_default());
             }
             Piece::Own(range) => {
                 let own = text.get(range.clone()).unwrap_or_default();
-                findings.extend(misspelt(own, place(text, span, &range)));
+                findings.extend(misspelt(own, span.part(text, range.clone())));
                 out.push_str(own);
             }
             Piece::Name { range, map, name } => match value(map, name, environment) {
                 Some(value) => out.push_str(value),
                 None => {
-                    findings.push(unknown(map, name, place(text, span, &range), environment));
+                    findings.push(unknown(map, name, span.part(text, range.clone()), environment));
                     out.push_str(text.get(range).unwrap_or_default());
                 }
             },
@@ -137,11 +137,6 @@ fn value<'a>(map: &str, name: &str, environment: &'a Resolved) -> Option<&'a str
         (_, "space") => Some(&environment.space),
         _ => None,
     }
-}
-
-/// The place of a range; the whole scalar when the file spells its text in another way.
-fn place(text: &str, span: Span, range: &Range<usize>) -> Span {
-    if (span.end - span.start) as usize == text.len() { span.within(range.start, range.end) } else { span }
 }
 
 fn unknown(map: &str, name: &str, span: Span, environment: &Resolved) -> Finding {

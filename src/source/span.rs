@@ -1,5 +1,7 @@
 //! A range of bytes in one file.
 
+use std::ops::Range;
+
 use super::files::FileId;
 
 /// Bytes `start..end` of a file. Never crosses a file; `start <= end`; both lie on UTF-8 boundaries.
@@ -26,5 +28,13 @@ impl Span {
         let base = self.start as usize;
         let limit = self.end as usize;
         Self::new(self.file, (base + start).min(limit), (base + end).min(limit))
+    }
+
+    /// The place of a part of `text`, which was read here: exact while the file spells it as it is, the whole span where
+    /// escapes or `${vars}` have made it longer or shorter.
+    #[must_use]
+    pub fn part(self, text: &str, range: Range<usize>) -> Self {
+        let as_written = (self.end - self.start) as usize == text.len();
+        if as_written { self.within(range.start, range.end) } else { self }
     }
 }

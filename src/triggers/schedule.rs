@@ -6,12 +6,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::control::plan::SchedulePlan;
-use crate::control::problem::Problem;
 use crate::control::run::{ENVELOPE_VERSION, Envelope, Source};
 use crate::control::{cron, digest, names, schedule};
 use crate::documents::frame;
 use crate::documents::template::{Resource, sub};
-use crate::source::{Code, Finding, Findings, Spanned};
+use crate::source::{Code, Findings, Spanned};
 
 /// When the pipeline runs. Exactly one of `cron` and `rate`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -33,13 +32,13 @@ impl Schedule {
             let problems =
                 cron::parse(cron).map_or_else(|problems| problems, |read| read.past(today).into_iter().collect());
             for problem in problems {
-                findings.push(at(Code::BadSchedule, cron, problem));
+                findings.push(problem.at(Code::BadSchedule, cron, cron.span));
             }
         }
         if let Some(rate) = &self.rate
             && let Err(problem) = schedule::rate(rate)
         {
-            findings.push(at(Code::BadSchedule, rate, problem));
+            findings.push(problem.at(Code::BadSchedule, rate, rate.span));
         }
     }
 
@@ -53,17 +52,6 @@ impl Schedule {
         let timezone = self.timezone.as_ref().map_or(default_zone, |zone| zone.value.as_str()).to_owned();
         Some(SchedulePlan { expression, timezone })
     }
-}
-
-/// A problem at its place in the text. Where escapes or variables have changed the text, its whole place.
-fn at(code: Code, written: &Spanned<String>, problem: Problem) -> Finding {
-    let Problem { range, message, why, help } = problem;
-    let unchanged = (written.span.end - written.span.start) as usize == written.value.len();
-    let span = if unchanged { written.span.within(range.start, range.end) } else { written.span };
-    let mut finding = Finding::at(code, span, message, "");
-    finding.why = why;
-    finding.help = help;
-    finding
 }
 
 /// What EventBridge Scheduler puts in place of this is the time that a delivery was due, in RFC 3339, the same for every

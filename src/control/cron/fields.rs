@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{Days, MonthDays, ReadDays, WeekDays};
-use crate::control::problem::Problem;
+use crate::source::Problem;
 
 /// A field's text and where it stands in the expression.
 pub(super) struct Token<'a> {

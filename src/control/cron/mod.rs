@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use jiff::civil::{Date, DateTime, Weekday};
 
-use super::problem::Problem;
+use crate::source::Problem;
 use fields::{HOUR, MINUTE, MONTH, Spec, Token, YEAR};
 
 /// A cron expression that EventBridge Scheduler takes.

@@ -2,7 +2,7 @@
 
 use super::fields::{MONTH_DAY, ORDINARY_WEEK_DAY, Token, WEEK_DAYS, values, with_days};
 use super::{Days, MonthDays, ReadDays, WeekDays};
-use crate::control::problem::Problem;
+use crate::source::Problem;
 
 /// Refuses five fields that are really AWS's with one missing.
 pub(super) fn read(tokens: &[Token<'_>]) -> Result<(), Vec<Problem>> {

@@ -6,8 +6,7 @@ use super::filters::{FILTERS, TESTS};
 use super::parts::{Kind, Part, Word, parts, words};
 use super::{engine, in_words};
 use crate::control::partition::Granularity;
-use crate::control::problem::Problem;
-use crate::source::suggest;
+use crate::source::{Problem, suggest};
 
 /// The names that a pipeline's templates may use.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,8 +13,8 @@ use jiff::{SignedDuration, Span, Timestamp, Zoned};
 
 use super::cron::{self, Cron};
 use super::plan::SchedulePlan;
-use super::problem::Problem;
 use super::zone;
+use crate::source::Problem;
 pub use words::describe;
 
 /// A cron or rate expression in a zone.

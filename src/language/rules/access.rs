@@ -1,13 +1,14 @@
 //! What `access` names exists as a form: `s3://bucket/prefix/*`, with an account of twelve digits where it is another's.
 
-use super::{Subject, environments};
+use super::environments;
+use crate::language::project::Pipeline;
 use crate::language::values::Location;
 use crate::source::{Code, Finding, Findings, Span, Spanned};
 
 const WHY: &str = "it becomes a statement in the policy of the pipeline's compute role";
 
-pub fn check(subject: Subject<'_>, findings: &mut Findings) {
-    let Some(access) = &subject.pipeline.manifest.access else { return };
+pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
+    let Some(access) = &pipeline.manifest.access else { return };
     for location in access.read.iter().chain(&access.write) {
         uri(location, findings);
         if let Some(account) = &location.account {

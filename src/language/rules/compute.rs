@@ -1,13 +1,13 @@
 //! Every step has a compute profile, every profile a step.
 
-use super::Subject;
+use crate::language::project::Pipeline;
 use crate::source::{Code, Finding, Findings, Spanned};
 use crate::steps::Step;
 
 const EXAMPLE: &str = "compute: { cluster: { emr: { release: emr-7.5.0, primary: { type: m6g.xlarge } } } }";
 
-pub fn check(subject: Subject<'_>, findings: &mut Findings) {
-    let manifest = &subject.pipeline.manifest;
+pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
+    let manifest = &pipeline.manifest;
     let steps = &manifest.steps.value;
     let profiles: Vec<&str> = manifest.compute.iter().map(|(name, _)| name.as_str()).collect();
 

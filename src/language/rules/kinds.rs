@@ -1,10 +1,10 @@
 //! A step, a compute profile, a schedule and an alert each have exactly one kind.
 
-use super::Subject;
+use crate::language::project::Pipeline;
 use crate::source::{Code, Finding, Findings, Span};
 
-pub fn check(subject: Subject<'_>, findings: &mut Findings) {
-    let manifest = &subject.pipeline.manifest;
+pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
+    let manifest = &pipeline.manifest;
     for (name, profile) in manifest.compute.iter() {
         let kinds = [("emr", profile.emr.as_ref().map(|kind| kind.span))];
         let what = format!("compute profile `{}`", name.value);

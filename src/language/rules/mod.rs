@@ -19,21 +19,11 @@ pub mod templates;
 mod time;
 mod version;
 
-use crate::control::problem::Problem;
 use crate::language::manifest::ProjectFile;
 use crate::language::project::Pipeline;
-use crate::source::{Code, Files, Finding, Findings, Span, Spanned, suggest};
+use crate::source::{Code, Finding, Findings, Span, Spanned, suggest};
 
-/// What a rule about one pipeline looks at.
-#[derive(Clone, Copy)]
-pub struct Subject<'a> {
-    /// The pipeline.
-    pub pipeline: &'a Pipeline,
-    /// The texts that its spans point into.
-    pub files: &'a Files,
-}
-
-type Rule = fn(Subject<'_>, &mut Findings);
+type Rule = fn(&Pipeline, &mut Findings);
 
 /// The rules about one pipeline, in the order in which a reader would check.
 const RULES: &[Rule] = &[
@@ -52,9 +42,9 @@ const RULES: &[Rule] = &[
 ];
 
 /// Everything that is wrong within one pipeline.
-pub fn pipeline(subject: Subject<'_>, findings: &mut Findings) {
+pub fn pipeline(pipeline: &Pipeline, findings: &mut Findings) {
     for rule in RULES {
-        rule(subject, findings);
+        rule(pipeline, findings);
     }
 }
 
@@ -69,12 +59,6 @@ pub fn project_file(project: &ProjectFile, findings: &mut Findings) {
 /// Everything that is wrong between pipelines.
 pub fn project(pipelines: &[Pipeline], findings: &mut Findings) {
     pipelines::check(pipelines, findings);
-}
-
-/// A part of a scalar's value as a place: exact where the file spells the value as it is, the whole scalar where escapes
-/// or `${vars}` have changed it.
-fn part(files: &Files, scalar: &Spanned<String>, start: usize, end: usize) -> Span {
-    if files.text_of(scalar.span) == scalar.value { scalar.span.within(start, end) } else { scalar.span }
 }
 
 /// "did you mean" as a patch if a candidate is near, else what there is.
@@ -106,13 +90,4 @@ fn unread(findings: &Findings, span: Span) -> bool {
             label.span.file == span.file && span.start <= label.span.start && label.span.end <= span.end
         })
     })
-}
-
-/// A problem inside a scalar as a finding at its place.
-fn place(code: Code, files: &Files, scalar: &Spanned<String>, problem: Problem) -> Finding {
-    let span = part(files, scalar, problem.range.start, problem.range.end);
-    let mut finding = Finding::at(code, span, problem.message, "");
-    finding.why = problem.why;
-    finding.help = problem.help;
-    finding
 }

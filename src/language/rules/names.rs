@@ -3,8 +3,8 @@
 //! They become parts of stack names, state names, table keys and tags, and AWS has another rule for each of them. This
 //! one fits all. Parameters are read in `{{ params.name }}`, where a hyphen would be a minus, so they are identifiers.
 
-use super::Subject;
 use crate::language::manifest::ProjectFile;
+use crate::language::project::Pipeline;
 use crate::source::{Code, Finding, Findings, Spanned};
 
 /// The execution name `<pipeline>.<partition>.<number>` must stay within 80 characters.
@@ -14,8 +14,8 @@ const LONGEST: usize = 40;
 const RESERVED: [&str; 2] = ["account", "central"];
 
 /// The names of a pipeline.
-pub fn check(subject: Subject<'_>, findings: &mut Findings) {
-    let manifest = &subject.pipeline.manifest;
+pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
+    let manifest = &pipeline.manifest;
     name("pipeline", &manifest.name, findings);
     if RESERVED.contains(&manifest.name.as_str()) {
         let message = format!("a pipeline cannot be named `{}`", manifest.name.value);

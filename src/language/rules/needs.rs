@@ -1,12 +1,12 @@
 //! Every need names a step, and no step waits for itself, directly or through others.
 
-use super::Subject;
 use crate::control::dag;
+use crate::language::project::Pipeline;
 use crate::source::{Code, Finding, Findings, Spanned, suggest};
 use crate::steps::Step;
 
-pub fn check(subject: Subject<'_>, findings: &mut Findings) {
-    let steps = &subject.pipeline.manifest.steps.value;
+pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
+    let steps = &pipeline.manifest.steps.value;
     for step in steps {
         for (at, need) in step.needs.iter().enumerate() {
             if !steps.iter().any(|other| other.name.value == need.value) {

@@ -1,13 +1,13 @@
 //! Parameters have a type, a default of that type, and somebody who reads them.
 
-use super::Subject;
 use crate::language::manifest::Param;
+use crate::language::project::Pipeline;
 use crate::source::{Code, Finding, Findings, Spanned};
 
 const TYPES: [&str; 5] = ["string", "int", "number", "bool", "date"];
 
-pub fn check(subject: Subject<'_>, findings: &mut Findings) {
-    let manifest = &subject.pipeline.manifest;
+pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
+    let manifest = &pipeline.manifest;
     let scheduled = manifest.triggers.as_ref().is_some_and(|triggers| !triggers.schedule.0.is_empty());
     let templates: Vec<&str> = super::templates::rendered(manifest).map(|text| text.value.as_str()).collect();
     for (name, param) in manifest.params.iter() {

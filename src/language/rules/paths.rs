@@ -3,14 +3,13 @@
 //! A path is an `entrypoint`, and any argument of a command that ends in `.sh`, `.py` or `.jar` and says the same in every
 //! run. Absolute paths and URIs in a command are the cluster's own.
 
-use super::Subject;
 use crate::language::folder::Folder;
+use crate::language::project::Pipeline;
 use crate::source::{Code, Finding, Findings, Spanned, suggest};
 
 const SCRIPTS: [&str; 3] = [".sh", ".py", ".jar"];
 
-pub fn check(subject: Subject<'_>, findings: &mut Findings) {
-    let pipeline = subject.pipeline;
+pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
     let here = pipeline.path.rsplit_once('/').map_or(".", |(folder, _)| folder);
     let look = |path: &Spanned<String>, findings: &mut Findings| {
         if let Err(finding) = find(path, &pipeline.folder, here) {

@@ -1,6 +1,6 @@
 //! Secrets are named, never written.
 
-use super::Subject;
+use crate::language::project::Pipeline;
 use crate::source::{Code, Finding, Findings, Span, Spanned};
 
 /// How the names of variables end whose values are secrets.
@@ -20,8 +20,8 @@ const SECRET_PREFIXES: [(&str, &str); 9] = [
     ("-----BEGIN ", "a private key"),
 ];
 
-pub fn check(subject: Subject<'_>, findings: &mut Findings) {
-    let manifest = &subject.pipeline.manifest;
+pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
+    let manifest = &pipeline.manifest;
     for secret in manifest.access.iter().flat_map(|access| &access.secrets) {
         name(secret, findings);
     }

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::Subject;
+use crate::language::project::Pipeline;
 use crate::source::{Code, Finding, Findings, Span};
 
-pub fn check(subject: Subject<'_>, findings: &mut Findings) {
-    let manifest = &subject.pipeline.manifest;
+pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
+    let manifest = &pipeline.manifest;
     if manifest.steps.is_empty() {
         let message = format!("pipeline `{}` has no steps", manifest.name.value);
         findings.push(

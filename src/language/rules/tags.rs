@@ -1,7 +1,7 @@
 //! Tags as AWS takes them: <https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html>.
 
-use super::Subject;
 use crate::language::manifest::ProjectFile;
+use crate::language::project::Pipeline;
 use crate::source::{Code, Finding, Findings, Spanned, SpannedMap};
 
 /// AWS allows 50 on a resource; dpc and CloudFormation put some of their own there.
@@ -9,8 +9,8 @@ const MOST: usize = 40;
 const LONGEST_KEY: usize = 128;
 const LONGEST_VALUE: usize = 256;
 
-pub fn check(subject: Subject<'_>, findings: &mut Findings) {
-    let manifest = &subject.pipeline.manifest;
+pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
+    let manifest = &pipeline.manifest;
     all(&manifest.tags, findings);
     if let Some(owner) = &manifest.owner {
         value("owner", owner, findings);

@@ -1,7 +1,5 @@
 //! `{{ }}` stands where it is rendered when a run starts, and nowhere else.
 
-use std::ops::Range;
-
 use crate::control::partition::Granularity;
 use crate::control::render::{self, Names, TemplateFault, TemplateProblem};
 use crate::language::manifest::Manifest;
@@ -53,17 +51,11 @@ fn walk<'a>(node: &'a Node, path: &mut Vec<&'a str>, names: &Names, findings: &m
 
 fn text(text: &str, span: Span, path: &[&str], names: &Names, findings: &mut Findings) {
     let is_rendered = RENDERED.iter().any(|pattern| matches(path, pattern));
-    // Where escapes or `${vars}` have changed the text, its bytes are not those of the file.
-    let unchanged = (span.end - span.start) as usize == text.len();
-    let place = |range: Range<usize>| if unchanged { span.within(range.start, range.end) } else { span };
     let mut statement = false;
     for TemplateProblem { kind, problem } in render::check(text, names) {
         statement |= kind == TemplateFault::Statement;
         if is_rendered || kind == TemplateFault::Statement {
-            let mut finding = Finding::at(code(kind), place(problem.range), problem.message, "");
-            finding.why = problem.why;
-            finding.help = problem.help;
-            findings.push(finding);
+            findings.push(problem.at(code(kind), text, span));
         }
     }
     let talk = path.last() == Some(&"description");
@@ -71,7 +63,7 @@ fn text(text: &str, span: Span, path: &[&str], names: &Names, findings: &mut Fin
         let key = path.iter().rev().find(|part| **part != "[]").copied().unwrap_or_default();
         let message = format!("`{{{{ }}}}` is not rendered in `{key}`");
         findings.push(
-            Finding::at(Code::TemplateElsewhere, place(at..at + 2), message, "")
+            Finding::at(Code::TemplateElsewhere, span.part(text, at..at + 2), message, "")
                 .why("templates are rendered when a run starts; this is fixed when the pipeline is deployed")
                 .help("`{{ }}` is possible in `args`, `conf`, `command` and `environment`; `${vars.…}` everywhere"),
         );

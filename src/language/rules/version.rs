@@ -1,14 +1,14 @@
 //! `version` heads a file that is to be read by a dpc which knows it.
 
-use super::Subject;
 use crate::language::manifest::ProjectFile;
+use crate::language::project::Pipeline;
 use crate::source::{Code, Finding, Findings, Spanned};
 
 /// The only version so far.
 const KNOWN: u32 = 1;
 
-pub fn check(subject: Subject<'_>, findings: &mut Findings) {
-    version(subject.pipeline.manifest.version.as_ref(), findings);
+pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
+    version(pipeline.manifest.version.as_ref(), findings);
 }
 
 pub fn project_file(project: &ProjectFile, findings: &mut Findings) {

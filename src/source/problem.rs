@@ -1,9 +1,11 @@
 //! What is wrong with a small text inside a manifest: a cron expression, an offset, a template.
 //!
-//! The pure floors know bytes of that text only; whoever knows the file turns a [`Problem`] into a finding by placing its
-//! range inside the text's span. It refuses to know codes: the caller has one for each kind of text.
+//! Who reads such a text knows its bytes only; whoever knows where it stands turns the [`Problem`] into a finding. It
+//! refuses to know codes: the caller has one for each kind of text.
 
 use std::ops::Range;
+
+use super::{Code, Finding, Span};
 
 /// A mistake in a text, in the words of a finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,5 +38,11 @@ impl Problem {
     pub fn help(mut self, text: impl Into<String>) -> Self {
         self.help = Some(text.into());
         self
+    }
+
+    /// As a finding about `text`, which stands at `span`.
+    pub fn at(self, code: Code, text: &str, span: Span) -> Finding {
+        let place = span.part(text, self.range);
+        Finding { why: self.why, help: self.help, ..Finding::at(code, place, self.message, "") }
     }
 }
