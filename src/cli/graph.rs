@@ -86,9 +86,7 @@ struct View<'a> {
 impl<'a> View<'a> {
     fn of(pipeline: &'a Pipeline, context: &compile::Context, findings: &mut Findings) -> Option<Self> {
         let plan = compile::compile(pipeline, context, findings)?.plan;
-        let needs = |step: &Step| step.needs.iter().map(|need| need.value.clone()).collect();
-        let graph: Vec<(String, Vec<String>)> =
-            pipeline.manifest.steps.iter().map(|step| (step.name.value.clone(), needs(step))).collect();
+        let graph = pipeline.manifest.graph();
         let flow = dag::structure(&graph).ok()?;
         let added = dag::added_waits(&graph, &flow);
         Some(Self { pipeline, plan, flow, added })
@@ -125,12 +123,11 @@ impl<'a> View<'a> {
     fn steps(&self) -> String {
         let mut lines = Vec::new();
         draw(&self.flow, "", &mut lines);
-        let only = self.manifest().compute.iter().next().map(|(profile, _)| profile.value.as_str());
         let row = |(drawn, name): (String, &str)| {
             let Some(step) = self.manifest().steps.iter().find(|step| step.name.value == name) else {
                 return vec![drawn];
             };
-            let profile = step.compute.as_ref().map(|profile| profile.value.as_str()).or(only).unwrap_or_default();
+            let profile = self.manifest().profile_of(step).map(|(name, _)| name.as_str()).unwrap_or_default();
             vec![drawn, needs(step), format!("on {profile}"), does(step)]
         };
         table(&lines.into_iter().map(row).collect::<Vec<_>>(), "    ")
@@ -138,10 +135,9 @@ impl<'a> View<'a> {
 
     fn json(&self, after: Timestamp) -> Value {
         let manifest = self.manifest();
-        let only = manifest.compute.iter().next().map(|(profile, _)| profile.value.as_str());
         let step = |step: &Step| {
             let needs: Vec<&str> = step.needs.iter().map(|need| need.as_str()).collect();
-            let compute = step.compute.as_ref().map(|profile| profile.value.as_str()).or(only);
+            let compute = manifest.profile_of(step).map(|(name, _)| name.as_str());
             json!({ "name": step.name.value, "needs": needs, "compute": compute, "does": does(step) })
         };
         let added = |(step, up): &(String, String)| json!({ "step": step, "waitsFor": up });

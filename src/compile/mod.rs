@@ -21,7 +21,6 @@ use crate::language::manifest::Manifest;
 use crate::language::project::Pipeline;
 use crate::source::{Findings, Span, Spanned};
 use crate::steps::{self, Argument, Step};
-use crate::triggers::schedule;
 use crate::{alerts, compute};
 
 /// What a pipeline is compiled for. The account and the region are not part of it.
@@ -93,12 +92,10 @@ impl<'a> Model<'a> {
         let name = manifest.name.value.as_str();
         let mut steps = Vec::new();
         for step in &manifest.steps.value {
-            steps.push((&step.value, step.span, profile_of(&step.value, manifest)?));
+            let (profile, _) = manifest.profile_of(step)?;
+            steps.push((&step.value, step.span, profile.as_str()));
         }
-        let graph: Vec<(String, Vec<String>)> = steps
-            .iter()
-            .map(|(step, _, _)| (step.name.value.clone(), step.needs.iter().map(|need| need.value.clone()).collect()))
-            .collect();
+        let graph = manifest.graph();
         let known = |need: &String| graph.iter().any(|(name, _)| name == need);
         let unique =
             graph.iter().enumerate().all(|(at, (name, _))| graph.iter().take(at).all(|(other, _)| other != name));
@@ -152,8 +149,8 @@ impl<'a> Model<'a> {
             version: "1".to_owned(),
             pipeline: self.name.to_owned(),
             space: self.context.space.clone(),
-            state_machine: arn("states", &format!("stateMachine:{}", names::pipeline_resource(self.name))),
-            topic: (!self.announced.is_empty()).then(|| arn("sns", &names::pipeline_resource(self.name))),
+            state_machine: names::arn("states", &format!("stateMachine:{}", names::pipeline_resource(self.name))),
+            topic: (!self.announced.is_empty()).then(|| names::arn("sns", &names::pipeline_resource(self.name))),
             alerts: self.announced.iter().map(|status| status.as_str().to_owned()).collect(),
             partition: partition(self.manifest),
             schedules: self.schedules.iter().map(|(schedule, _)| schedule.clone()).collect(),
@@ -185,25 +182,12 @@ fn is_name(name: &str) -> bool {
     (1..=40).contains(&name.len()) && name.bytes().all(plain)
 }
 
-/// An ARN in this account and region, as text for `Fn::Sub`.
-fn arn(service: &str, resource: &str) -> String {
-    format!("arn:${{AWS::Partition}}:{service}:${{AWS::Region}}:${{AWS::AccountId}}:{resource}")
-}
-
 fn pack(pipeline: &Pipeline) -> Archive {
     archive::pack(pipeline.folder.files.iter().map(|file| archive::Entry {
         path: &file.path,
         executable: file.executable,
         bytes: &file.bytes,
     }))
-}
-
-fn profile_of<'a>(step: &'a Step, manifest: &'a Manifest) -> Option<&'a str> {
-    match &step.compute {
-        Some(named) => manifest.compute.get(&named.value).map(|_| named.value.as_str()),
-        None if manifest.compute.len() == 1 => manifest.compute.iter().next().map(|(name, _)| name.value.as_str()),
-        None => None,
-    }
 }
 
 fn partition(manifest: &Manifest) -> PartitionPlan {
@@ -230,11 +214,6 @@ fn schedules(manifest: &Manifest) -> Vec<(SchedulePlan, Span)> {
         }
     }
     schedules
-}
-
-/// The resource of a schedule, for `stack`.
-fn schedule_resource(plan: &SchedulePlan, model: &Model<'_>) -> (String, crate::documents::template::Resource) {
-    schedule::resource(plan, model.name, &model.context.space)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::Model;
 use crate::control::names;
 use crate::documents::integration::Integration;
 use crate::documents::policy::Statement;
-use crate::documents::template::{reference, sub};
+use crate::documents::template::{reference, sub, verbatim};
 use crate::language::values::Location;
 use crate::source::Spanned;
 
@@ -58,8 +58,8 @@ pub(super) fn of_compute(model: &Model<'_>) -> Vec<Statement> {
                 // Secrets Manager adds a hyphen and six characters to a secret's name:
                 // https://docs.aws.amazon.com/secretsmanager/latest/userguide/auth-and-access_iam-policies.html
                 |statement, secret| {
-                    let name = crate::documents::template::verbatim(&secret.value);
-                    statement.on(sub(super::arn("secretsmanager", &format!("secret:{name}-??????"))))
+                    let name = verbatim(&secret.value);
+                    statement.on(sub(names::arn("secretsmanager", &format!("secret:{name}-??????"))))
                 },
             ));
         }
@@ -83,7 +83,7 @@ fn own_bucket(pipeline: &str) -> Vec<Statement> {
             .on(sub("arn:${AWS::Partition}:s3:::${AWS::Region}.elasticmapreduce/libs/script-runner/*"))
             .when("StringNotEquals", "aws:ResourceAccount", reference("AWS::AccountId")),
         Statement::allow("UseAccountKey", &["kms:Decrypt", "kms:GenerateDataKey"])
-            .on(sub(super::arn("kms", "key/*")))
+            .on(sub(names::arn("kms", "key/*")))
             .when("ForAnyValue:StringEquals", "kms:ResourceAliases", names::KEY_ALIAS),
     ]
 }
@@ -154,7 +154,7 @@ fn list_prefixes(key: &str) -> Value {
 }
 
 fn s3_arn(path: &str) -> Value {
-    sub(format!("arn:${{AWS::Partition}}:s3:::{}", crate::documents::template::verbatim(path)))
+    sub(format!("arn:${{AWS::Partition}}:s3:::{}", verbatim(path)))
 }
 
 /// Bucket and key pattern of `s3://bucket/prefix/*`. A location that names a folder means what is in it.

@@ -18,7 +18,8 @@ use crate::documents::policy;
 use crate::documents::states::Machine;
 use crate::documents::template::{Resource, Template, attribute, reference, sub};
 use crate::source::Span;
-use crate::triggers::schedule::{account_function, key_arn};
+use crate::steps::Argument;
+use crate::triggers::schedule;
 
 type Origins = BTreeMap<String, Span>;
 
@@ -62,7 +63,7 @@ pub(super) fn build(
     }
     out.add(frame::REGISTRATION, name, registration(model, plan));
     for (plan, span) in &model.schedules {
-        let (id, resource) = super::schedule_resource(plan, model);
+        let (id, resource) = schedule::resource(plan, model.name, &model.context.space);
         out.add(id, *span, resource);
     }
     (out.template, out.origins)
@@ -120,7 +121,7 @@ fn state_machine(model: &Model<'_>, machine: &Machine) -> Resource {
 
 fn machine_role(model: &Model<'_>, integrations: &[Integration]) -> Resource {
     let statements = permissions::of_machine(integrations, model.name);
-    let machine = sub(super::arn("states", &format!("stateMachine:{}", names::pipeline_resource(model.name))));
+    let machine = sub(names::arn("states", &format!("stateMachine:{}", names::pipeline_resource(model.name))));
     let conditions = json!({
         "StringEquals": { "aws:SourceAccount": reference("AWS::AccountId") },
         "ArnEquals": { "aws:SourceArn": machine },
@@ -165,7 +166,7 @@ fn log_group(pipeline: &str) -> Resource {
     Resource::new(
         "AWS::Logs::LogGroup",
         "The state machine's log",
-        json!({ "LogGroupName": names::log_group(pipeline), "RetentionInDays": 90, "KmsKeyId": key_arn() }),
+        json!({ "LogGroupName": names::log_group(pipeline), "RetentionInDays": 90, "KmsKeyId": names::KEY_ARN }),
     )
     .disposable()
 }
@@ -196,13 +197,13 @@ fn registration(model: &Model<'_>, plan: &Plan) -> Resource {
     Resource::new(
         "Custom::DpcPipeline",
         "The entry by which the account function knows the pipeline",
-        json!({ "ServiceToken": account_function(), "ServiceTimeout": "120", "Plan": properties }),
+        json!({ "ServiceToken": sub(names::account_function_arn()), "ServiceTimeout": "120", "Plan": properties }),
     )
 }
 
-fn argument(argument: &crate::steps::Argument) -> Value {
+fn argument(argument: &Argument) -> Value {
     match argument {
-        crate::steps::Argument::Own(text) if text.contains("${") => sub(text.clone()),
-        crate::steps::Argument::Own(text) | crate::steps::Argument::Users(text) => json!(text),
+        Argument::Own(text) if text.contains("${") => sub(text.clone()),
+        Argument::Own(text) | Argument::Users(text) => json!(text),
     }
 }

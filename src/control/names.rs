@@ -16,6 +16,8 @@ pub const DEAD_LETTERS: &str = "dpc-dead-letters";
 pub const KEY_ALIAS: &str = "alias/dpc";
 /// The parameter that holds that key's ARN.
 pub const KEY_PARAMETER: &str = "/dpc/key-arn";
+/// That ARN, as CloudFormation text, for properties that take no alias.
+pub const KEY_ARN: &str = "{{resolve:ssm:/dpc/key-arn}}";
 /// The parameter that holds the version of the account stack.
 pub const VERSION_PARAMETER: &str = "/dpc/version";
 /// The EMR service role of an account, as CloudFormation text.
@@ -28,11 +30,20 @@ pub const BUCKET: &str = "dpc-${AWS::AccountId}-${AWS::Region}";
 pub const PIPELINE_TAG: &str = "dpc-pipeline";
 /// The tag with the space.
 pub const SPACE_TAG: &str = "dpc-space";
-
 /// The tag with the owner.
 pub const OWNER_TAG: &str = "dpc-owner";
 /// The tag of a cluster with the run that it works for.
 pub const RUN_TAG: &str = "dpc-run";
+
+/// The ARN of something in this account and region, as CloudFormation text.
+pub fn arn(service: &str, resource: &str) -> String {
+    format!("arn:${{AWS::Partition}}:{service}:${{AWS::Region}}:${{AWS::AccountId}}:{resource}")
+}
+
+/// The ARN of the account function, as CloudFormation text.
+pub fn account_function_arn() -> String {
+    arn("lambda", &format!("function:{ACCOUNT_FUNCTION}"))
+}
 
 /// Stack, state machine and topic of a pipeline: `dpc-listings`.
 pub fn pipeline_resource(pipeline: &str) -> String {

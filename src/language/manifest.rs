@@ -94,6 +94,23 @@ pub struct Manifest {
     pub alerts: Vec<Spanned<Alert>>,
 }
 
+impl Manifest {
+    /// Every step with its needs, in the order written.
+    pub fn graph(&self) -> Vec<(String, Vec<String>)> {
+        let needs = |step: &Step| step.needs.iter().map(|need| need.value.clone()).collect();
+        self.steps.value.iter().map(|step| (step.name.value.clone(), needs(&step.value))).collect()
+    }
+
+    /// The profile that a step runs on: the one that it names, or the only one.
+    pub fn profile_of(&self, step: &Step) -> Option<(&Spanned<String>, &Spanned<Compute>)> {
+        let mut profiles = self.compute.iter();
+        match &step.compute {
+            Some(named) => profiles.find(|(name, _)| name.value == named.value),
+            None => profiles.next().filter(|_| self.compute.len() == 1),
+        }
+    }
+}
+
 /// How a time becomes the partition that a run produces.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

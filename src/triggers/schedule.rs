@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::control::plan::SchedulePlan;
 use crate::control::run::{ENVELOPE_VERSION, Envelope, Source};
@@ -81,18 +81,15 @@ pub fn resource(schedule: &SchedulePlan, pipeline: &str, space: &str) -> (String
         "ScheduleExpression": schedule.expression,
         "ScheduleExpressionTimezone": schedule.timezone,
         "FlexibleTimeWindow": { "Mode": "OFF" },
-        "KmsKeyArn": key_arn(),
+        "KmsKeyArn": names::KEY_ARN,
         "State": "ENABLED",
         "Target": {
-            "Arn": account_function(),
+            "Arn": sub(names::account_function_arn()),
             "RoleArn": sub(format!("arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:role/{}", names::SCHEDULER_ROLE)),
             "Input": input,
             "RetryPolicy": { "MaximumEventAgeInSeconds": 86_400, "MaximumRetryAttempts": 185 },
             "DeadLetterConfig": {
-                "Arn": sub(format!(
-                    "arn:${{AWS::Partition}}:sqs:${{AWS::Region}}:${{AWS::AccountId}}:{}",
-                    names::DEAD_LETTERS
-                )),
+                "Arn": sub(names::arn("sqs", names::DEAD_LETTERS)),
             },
         },
     });
@@ -100,17 +97,4 @@ pub fn resource(schedule: &SchedulePlan, pipeline: &str, space: &str) -> (String
     // A schedule that fires before the account function knows the pipeline would be refused.
     let resource = Resource::new("AWS::Scheduler::Schedule", purpose, properties).after(frame::REGISTRATION);
     (format!("Schedule{hash}"), resource)
-}
-
-/// ARN of the account's key, where an alias will not do.
-pub fn key_arn() -> Value {
-    json!(format!("{{{{resolve:ssm:{}}}}}", names::KEY_PARAMETER))
-}
-
-/// ARN of the account function.
-pub fn account_function() -> Value {
-    sub(format!(
-        "arn:${{AWS::Partition}}:lambda:${{AWS::Region}}:${{AWS::AccountId}}:function:{}",
-        names::ACCOUNT_FUNCTION
-    ))
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::alerts;
-use crate::compile::{profile_of, schedules};
+use crate::compile::{partition, schedules};
 use crate::language::manifest::Manifest;
 use crate::source::{Code, Finding, Findings};
 
@@ -31,11 +31,7 @@ pub fn check(manifest: &Manifest, today: jiff::civil::Date, findings: &mut Findi
 fn check_applications(manifest: &Manifest, findings: &mut Findings) {
     for step in &manifest.steps.value {
         let Some(kind) = step.value.kind() else { continue };
-        let Some((name, compute)) = profile_of(&step.value, manifest)
-            .and_then(|used| manifest.compute.iter().find(|(name, _)| name.value == used))
-        else {
-            continue;
-        };
+        let Some((name, compute)) = manifest.profile_of(step) else { continue };
         let Some(profile) = compute.value.kind() else { continue };
         let installed = profile.applications();
         for wanted in kind.applications() {
@@ -61,7 +57,7 @@ fn check_applications(manifest: &Manifest, findings: &mut Findings) {
 fn check_repeated_schedules(manifest: &Manifest, findings: &mut Findings) {
     let kept = schedules(manifest);
     let mut seen = BTreeMap::new();
-    let zone = crate::compile::partition(manifest).timezone;
+    let zone = partition(manifest).timezone;
     for schedule in manifest.triggers.iter().flat_map(|triggers| &triggers.schedule.0) {
         let Some(written) = schedule.cron.as_ref().or(schedule.rate.as_ref()) else { continue };
         let Some(plan) = schedule.plan(&zone) else { continue };

@@ -16,11 +16,7 @@ pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
             }
         }
     }
-    let graph: Vec<(String, Vec<String>)> = steps
-        .iter()
-        .map(|step| (step.name.value.clone(), step.needs.iter().map(|need| need.value.clone()).collect()))
-        .collect();
-    if let Err(cycle) = dag::structure(&graph) {
+    if let Err(cycle) = dag::structure(&pipeline.manifest.graph()) {
         findings.push(circular(&cycle, steps));
     }
 }
