@@ -1,6 +1,4 @@
-//! dpc compiles `pipeline.yaml` into CloudFormation, deploys it and tracks its runs.
-//!
-//! The stages, the folders and what each refuses to know: `docs/architecture.md`.
+#![doc = include_str!("../docs/architecture.md")]
 
 pub mod alerts;
 pub mod cli;

@@ -11,8 +11,6 @@ impl Duration {
     pub const MINUTE: Duration = Duration(60);
     /// One hour.
     pub const HOUR: Duration = Duration(3_600);
-    /// One day.
-    pub const DAY: Duration = Duration(86_400);
 
     /// The duration that `text` says: a positive whole number and one of `s`, `m`, `h`, `d`. Nothing else is guessed.
     pub fn parse(text: &str) -> Option<Self> {

@@ -14,12 +14,8 @@ pub const OPEN_INDEX: &str = "open";
 pub const DEAD_LETTERS: &str = "dpc-dead-letters";
 /// The alias of the account's customer-managed key.
 pub const KEY_ALIAS: &str = "alias/dpc";
-/// The parameter that holds that key's ARN.
-pub const KEY_PARAMETER: &str = "/dpc/key-arn";
-/// That ARN, as CloudFormation text, for properties that take no alias.
+/// The ARN of that key, as CloudFormation text: for properties that take no alias.
 pub const KEY_ARN: &str = "{{resolve:ssm:/dpc/key-arn}}";
-/// The parameter that holds the version of the account stack.
-pub const VERSION_PARAMETER: &str = "/dpc/version";
 /// The EMR service role of an account, as CloudFormation text.
 pub const EMR_SERVICE_ROLE: &str = "dpc-emr-${AWS::Region}";
 /// The role of all schedules of an account, as CloudFormation text.

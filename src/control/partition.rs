@@ -219,15 +219,6 @@ impl PartitionSpec {
         Self::new(Granularity::parse(&plan.by)?, Offset::parse(&plan.offset)?, zone::zone(&plan.timezone)?)
     }
 
-    /// The plan that reads back as this spec.
-    pub fn to_plan(&self) -> PartitionPlan {
-        PartitionPlan {
-            by: self.by.as_str().to_owned(),
-            offset: self.offset.to_string(),
-            timezone: self.zone.iana_name().unwrap_or("UTC").to_owned(),
-        }
-    }
-
     /// The partition of a run that was scheduled for `time`. `None` only where the calendar ends.
     ///
     /// The shift is one of the calendar, not of the clock: a day before is the day before, even if it has 23 hours, and a

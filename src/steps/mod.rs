@@ -190,7 +190,7 @@ fn duration(written: &Spanned<String>, key: &str, least: Duration, findings: &mu
 
 /// The longest that all strings of a step may be together:
 /// <https://docs.aws.amazon.com/emr/latest/APIReference/API_HadoopJarStepConfig.html>.
-pub const ARGUMENTS_LIMIT: usize = 10_240;
+const ARGUMENTS_LIMIT: usize = 10_240;
 
 /// Reports arguments of a step of this name that EMR would refuse for their length.
 pub fn check_length(arguments: &[Argument], step: &Spanned<String>, findings: &mut Findings) {

@@ -53,7 +53,7 @@ impl Reader<'_> {
         number.ok_or_else(|| format!("`{name}` is not a number"))
     }
 
-    pub fn find_time(&self, name: &str) -> Result<Option<Timestamp>, String> {
+    fn find_time(&self, name: &str) -> Result<Option<Timestamp>, String> {
         let Some(text) = self.find(name) else { return Ok(None) };
         text.parse().map(Some).map_err(|_| format!("`{name}` is not a time: `{text}`"))
     }

@@ -24,7 +24,7 @@ pub use check::{Names, TemplateFault, TemplateProblem, check};
 /// The longest argument, in bytes: what EMR takes in one string of a step.
 pub const MAX_ARGUMENT: usize = 10_240;
 /// The most that one step's arguments may come to as JSON, in bytes.
-pub const MAX_STEP: usize = 200 * 1024;
+const MAX_STEP: usize = 200 * 1024;
 /// Work and memory for one expression: about 20,000 instructions, or 1.3 MB.
 const FUEL: u64 = 20_000;
 const MAX_DEPTH: usize = 64;

@@ -101,14 +101,6 @@ pub fn between(schedule: &Schedule, after: Timestamp, until: Timestamp) -> Vec<F
     fires(schedule, after).take_while(|fire| fire.utc <= until).collect()
 }
 
-/// The last delivery at or before an instant, if there was one in the 366 days before it.
-pub fn previous(schedule: &Schedule, at: Timestamp) -> Option<Fire> {
-    [1, 31, 366].into_iter().find_map(|days| {
-        let after = at.checked_sub(SignedDuration::from_hours(24 * days)).ok()?;
-        fires(schedule, after).take_while(|fire| fire.utc <= at).last()
-    })
-}
-
 fn fires(schedule: &Schedule, after: Timestamp) -> impl Iterator<Item = Fire> + '_ {
     let zone = &schedule.zone;
     // A day early: in the hour that the clocks show twice, the local time of `after` may lie behind an earlier fire.
