@@ -211,8 +211,11 @@ class Emr(unittest.TestCase):
         done = machine.run(name="late")
         self.assertEqual((done["status"], done["error"]), ("FAILED", "States.Timeout"))
         cluster = next(c["Id"] for c in self.emr.list_clusters()["Clusters"] if c["Name"] == "late")
-        states = [s["Status"]["State"] for s in self.emr.list_steps(ClusterId=cluster)["Steps"]]
-        self.assertEqual(states, ["CANCELLED"])
+
+        def states() -> list[str]:
+            return [s["Status"]["State"] for s in self.emr.list_steps(ClusterId=cluster)["Steps"]]
+
+        eventually(lambda: states() == ["CANCELLED"])  # the execution does not wait for what it cancels
         eventually(lambda: self.state(cluster) == "WAITING")  # nothing in the machine released it
 
     def test_stop_execution_kills_the_step_and_leaves_the_cluster(self) -> None:
