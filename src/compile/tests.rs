@@ -401,3 +401,35 @@ fn every_key_of_the_language_has_an_effect() {
     let missing: Vec<&String> = known.iter().filter(|path| !tested.contains(&same(path))).collect();
     assert!(missing.is_empty(), "keys that no change stands for: {missing:?}");
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    /// What [`checks::machine::verified`] relies on: no graph, and no name that the rules allow, makes a bad machine.
+    #[test]
+    fn every_graph_of_allowed_names_is_a_sound_machine(
+        needs in proptest::collection::vec(proptest::collection::vec(proptest::bool::weighted(0.25), 12), 1..12),
+        names in proptest::collection::hash_set("[a-z][a-z0-9-]{0,4}|[a-z][a-z0-9-]{37,39}", 12),
+        profiles in 1usize..4,
+    ) {
+        let names: Vec<String> = names.into_iter().collect();
+        let mut text = "name: p\ncompute:\n".to_owned();
+        for profile in 0..profiles {
+            text += &format!("  c{profile}: {{ emr: {{ release: emr-7.5.0, primary: {{ type: m6g.xlarge }} }} }}\n");
+        }
+        text += "steps:\n";
+        for (at, row) in needs.iter().enumerate() {
+            let needed: Vec<&str> =
+                names.iter().zip(row).take(at).filter(|(_, needed)| **needed).map(|(name, _)| name.as_str()).collect();
+            text += &format!(
+                "  - {{ name: \"{}\", compute: c{}, needs: [{}], shell: {{ command: [\"true\"] }} }}\n",
+                names[at],
+                at % profiles,
+                needed.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
+            );
+        }
+        let (compiled, _) = found(&text);
+        let compiled = compiled.expect("a sound pipeline compiles");
+        proptest::prop_assert_eq!(checks::machine::problems(&compiled.machine), Vec::<String>::new());
+    }
+}

@@ -14,7 +14,7 @@ use super::digest::sha256;
 /// One file to pack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Entry<'a> {
-    /// Relative to the folder, `/` as separator.
+    /// Relative to the folder, `/` as separator, without `.` and `..`.
     pub path: &'a str,
     /// Whether its owner may execute it.
     pub executable: bool,
@@ -45,7 +45,8 @@ pub fn pack<'a>(entries: impl IntoIterator<Item = Entry<'a>>) -> Archive {
         header.set_mtime(0);
         header.set_entry_type(tar::EntryType::Regular);
         // Long paths become a GNU long-name entry; memory does not fail.
-        tar.append_data(&mut header, entry.path, entry.bytes).expect("paths are relative and memory does not fail");
+        tar.append_data(&mut header, entry.path, entry.bytes)
+            .expect("paths are relative, without `..`, and memory does not fail");
     }
     let mut compressor = tar.into_inner().expect("memory does not fail");
     compressor.flush().expect("memory does not fail");
@@ -77,6 +78,8 @@ impl Archive {
 #[cfg(test)]
 mod tests {
     use std::io::Read;
+
+    use proptest::prelude::*;
 
     use super::{Entry, function, pack};
 
@@ -110,6 +113,19 @@ mod tests {
             })
             .collect();
         assert_eq!(found, [("src/a.py".to_owned(), 0o644, 0), ("src/b.sh".to_owned(), 0o755, 0)]);
+    }
+
+    proptest! {
+        /// Whatever a file of a folder can be called: `pack` relies on it.
+        #[test]
+        fn every_path_of_a_folder_packs(parts in prop::collection::vec("[^/\u{0}]{1,90}", 1..5)) {
+            prop_assume!(!parts.iter().any(|part| part == "." || part == ".."));
+            let path = parts.join("/");
+            let packed = pack([Entry { path: &path, ..A }]);
+            let mut tar = tar::Archive::new(flate2::read::GzDecoder::new(packed.bytes.as_slice()));
+            let found = tar.entries().unwrap().next().unwrap().unwrap();
+            prop_assert_eq!(found.path_bytes().into_owned(), path.into_bytes());
+        }
     }
 
     #[test]
