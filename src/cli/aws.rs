@@ -3,8 +3,6 @@
 //! In comes `--env`; out come a project, an environment and a session whose account was compared with it. It refuses to
 //! know what a verb does with them.
 
-use std::path::PathBuf;
-
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -41,8 +39,8 @@ impl EnvironmentArg {
     /// # Errors
     /// No project, or none that resolves to one environment.
     pub fn read(&self) -> Result<Here, Failure> {
-        let Loaded { files, findings, project } =
-            project::load(&root(), &EnvironmentChoice::from_option(self.name.clone()));
+        let choice = EnvironmentChoice::from_option(self.name.clone());
+        let Loaded { files, findings, project } = project::load(&super::root()?, &choice);
         match project {
             Some(mut project) => match project.environment.take() {
                 Some(environment) => Ok(Here { files, findings, project, environment }),
@@ -51,12 +49,6 @@ impl EnvironmentArg {
             None => Err(Failure::new(files, findings)),
         }
     }
-}
-
-/// The nearest folder with a `dpc.yaml`, from the working directory upwards; the working directory when there is none.
-fn root() -> PathBuf {
-    let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
-    here.ancestors().find(|folder| folder.join("dpc.yaml").is_file()).unwrap_or(&here).to_owned()
 }
 
 impl Here {

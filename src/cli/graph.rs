@@ -47,9 +47,8 @@ enum GraphFormat {
 
 /// Prints the graph of every pipeline selected.
 pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
-    let here = std::env::current_dir().unwrap_or_else(|_| ".".into());
     let choice = args.environment.map_or(EnvironmentChoice::Any, EnvironmentChoice::Named);
-    let loaded = project::load(&project::find_root(&here)?, &choice);
+    let loaded = project::load(&super::root()?, &choice);
     let mut findings = loaded.findings;
     let Some(project) = &loaded.project else { return Err(Failure::new(loaded.files, findings)) };
     let selected = match select::select(project, &args.select) {

@@ -28,11 +28,13 @@ pub mod terminal;
 pub mod validate;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::compile;
+use crate::language::project;
 use crate::source::{Files, Finding, Findings};
 pub use terminal::{Format, Terminal};
 
@@ -142,6 +144,11 @@ impl From<Box<Finding>> for Failure {
     fn from(finding: Box<Finding>) -> Self {
         Self::from(*finding)
     }
+}
+
+/// The folder of the project that the working directory lies in.
+fn root() -> Result<PathBuf, Box<Finding>> {
+    project::find_root(&std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")))
 }
 
 /// What every verb compiles with.

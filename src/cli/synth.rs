@@ -5,18 +5,17 @@
 
 use std::path::{Path, PathBuf};
 
+use super::aws::{EnvironmentArg, Here};
 use super::{Exit, Failure, Format, Terminal};
 use crate::compile::checks::Size;
 use crate::compile::{self, Compiled};
-use crate::language::project::{self, EnvironmentChoice, Loaded};
-use crate::source::{Code, Files, Finding, Findings};
+use crate::source::{Code, Finding};
 
 /// Arguments of `dpc synth`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Environment of dpc.yaml; not needed when there is only one
-    #[arg(long = "env", env = "DPC_ENV", value_name = "NAME")]
-    environment: Option<String>,
+    #[command(flatten)]
+    environment: EnvironmentArg,
     /// Folder that the templates are written to
     #[arg(long, value_name = "DIR", default_value = "./dpc.out")]
     out: PathBuf,
@@ -59,8 +58,14 @@ impl TemplateFormat {
 
 /// Compiles every pipeline of the project and writes what has changed.
 pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
-    let (files, findings, compiled) = compile_all(args.environment.clone())?;
-    terminal.findings(&files, &findings, Format::Text);
+    let Here { files, mut findings, project, environment } = args.environment.read()?;
+    let context = super::context(&environment.space);
+    let pipelines = project.pipelines.iter();
+    let compiled: Vec<_> = pipelines.filter_map(|one| compile::compile(one, &context, &mut findings)).collect();
+    if findings.has_errors() {
+        return Err(Failure::new(files, findings));
+    }
+    terminal.findings(&files, &findings.sorted(), Format::Text);
     for one in &compiled {
         let path = args.out.join(format!("{}.template.{}", one.pipeline, args.format.extension()));
         let changed = write(&path, &args.format.text(one)?)?;
@@ -68,21 +73,6 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
         terminal.data(&format!("{}\n", path.display()));
     }
     Ok(Exit::Done)
-}
-
-fn compile_all(environment: Option<String>) -> Result<(Files, Findings, Vec<Compiled>), Failure> {
-    let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
-    let root = project::find_root(&here)?;
-    let Loaded { files, mut findings, project } = project::load(&root, &EnvironmentChoice::from_option(environment));
-    let mut compiled = Vec::new();
-    if let Some((project, environment)) = project.as_ref().and_then(|all| Some((all, all.environment.as_ref()?))) {
-        let context = super::context(&environment.space);
-        compiled = project.pipelines.iter().filter_map(|one| compile::compile(one, &context, &mut findings)).collect();
-    }
-    if findings.has_errors() {
-        return Err(Failure::new(files, findings));
-    }
-    Ok((files, findings.sorted(), compiled))
 }
 
 /// Whether the file had to be written.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Exit, Failure, Format, Terminal, schedules};
 use crate::compile::{self, Compiled};
-use crate::language::project::{EnvironmentChoice, Workspace, find_root};
+use crate::language::project::{EnvironmentChoice, Workspace};
 use crate::source::{Files, Findings, Severity, Span};
 
 /// Arguments of `dpc validate`.
@@ -61,8 +61,7 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
 }
 
 fn check(environment: Option<String>) -> Result<Checked, Failure> {
-    let here = std::env::current_dir().unwrap_or_else(|_| ".".into());
-    let workspace = Workspace::read(&find_root(&here)?);
+    let workspace = Workspace::read(&super::root()?);
     let environments = match environment {
         Some(name) => vec![name],
         None => workspace.environments(),
