@@ -12,6 +12,8 @@ use super::aws::{Tone, paint};
 use super::stack_progress::Purposes;
 use crate::cloud::stack::{Action, Change, Replacement};
 
+const INDENT: &str = "  ";
+
 /// One line a change: resources that go or are replaced last, because there lies the risk.
 pub fn lines(changes: &[Change], purposes: &Purposes, terminal: &Terminal) -> Vec<String> {
     let mut sorted: Vec<&Change> = changes.iter().collect();
@@ -41,11 +43,11 @@ fn one(change: &Change, purposes: &Purposes, width: usize, terminal: &Terminal) 
         (Action::Modify | Action::Dynamic | Action::Sync, Replacement::No) => (Tone::Calm, "~ change"),
     };
     let purpose = purposes.get(&change.resource).map_or(change.kind.as_str(), String::as_str);
-    let mut text = format!("  {} {:width$}  {purpose}", paint(terminal, tone, &format!("{word:<10}")), change.resource);
     let changed = change.action == Action::Modify && !change.properties.is_empty();
-    if changed {
-        text.push_str(&format!(" ({})", change.properties.join(", ")));
-    }
+    let properties = if changed { format!(" ({})", change.properties.join(", ")) } else { String::new() };
+    let (word, resource) = (format!("{word:<10}"), format!("{:width$}", change.resource));
+    let purpose = terminal.fit(INDENT.len() + word.len() + 1 + width + 2 + properties.chars().count(), purpose);
+    let mut text = format!("{INDENT}{} {resource}  {purpose}{properties}", paint(terminal, tone, &word));
     if let Some(wider) = widened(change) {
         text.push_str(&format!("  {}", paint(terminal, Tone::Odd, &wider)));
     }

@@ -16,6 +16,11 @@ use crate::cloud::{CloudResult, Session};
 /// What resources are for, by logical id: the `purpose` of their metadata.
 pub type Purposes = BTreeMap<String, String>;
 
+/// Columns of a line's first word, with the space behind it.
+const FIRST_WORD: usize = 13;
+/// Columns that a bar keeps for the time that has passed.
+const ELAPSED: usize = 8;
+
 /// How watching ended.
 #[derive(Debug)]
 pub enum Watched {
@@ -74,13 +79,13 @@ impl<'a> View<'a> {
             }
             return;
         }
-        let about = self.about(event);
         match event.state.outcome {
-            Outcome::InProgress => self.begin(event, &about),
+            Outcome::InProgress => self.begin(event),
             Outcome::Complete | Outcome::Skipped => {
                 let began = self.end(&event.resource);
                 let took = began.filter(|began| event.at > *began).map(|began| took((event.at - began) as f64));
                 let took = took.map(|took| format!("  {took}")).unwrap_or_default();
+                let about = self.about(event, took.len());
                 self.print(Tone::Good, &capital(event.state.words()), &format!("{about}{took}"));
             }
             Outcome::Failed => {
@@ -88,6 +93,7 @@ impl<'a> View<'a> {
                 let reason = event.reason.as_deref().unwrap_or("no reason given");
                 // What was only cancelled says nothing new.
                 if !reason.contains("cancelled") {
+                    let about = self.about(event, 0);
                     self.print(Tone::Bad, "Failed", &format!("{about}: {reason}"));
                 }
             }
@@ -95,22 +101,22 @@ impl<'a> View<'a> {
     }
 
     /// AWS reports the beginning twice: when it begins, and when the resource has got its id.
-    fn begin(&mut self, event: &Event, about: &str) {
+    fn begin(&mut self, event: &Event) {
         if self.open.contains_key(&event.resource) {
             return;
         }
-        let word = capital(event.state.words());
         let bar = self.bars.as_ref().map(|bars| {
             let bar = bars.add(ProgressBar::new_spinner());
             if let Ok(style) = ProgressStyle::with_template("{spinner:>12.cyan} {msg}  {elapsed:.dim}") {
                 bar.set_style(style);
             }
-            bar.set_message(format!("{} {about}", event.state.words()));
+            let word = event.state.words();
+            bar.set_message(format!("{word} {}", self.about(event, word.len() + 1 + ELAPSED)));
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         });
         if bar.is_none() {
-            self.print(Tone::Calm, &word, about);
+            self.print(Tone::Calm, &capital(event.state.words()), &self.about(event, 0));
         }
         self.open.insert(event.resource.clone(), (event.at, bar));
     }
@@ -123,9 +129,12 @@ impl<'a> View<'a> {
         Some(began)
     }
 
-    fn about(&self, event: &Event) -> String {
+    /// A resource and what it is for, on a line that holds `more` columns beside its first word.
+    fn about(&self, event: &Event, more: usize) -> String {
         let purpose = self.purposes.get(&event.resource).map_or(event.kind.as_str(), String::as_str);
-        format!("{:width$}  {purpose}", event.resource, width = self.width)
+        let resource = format!("{:width$}", event.resource, width = self.width);
+        let used = FIRST_WORD + resource.chars().count() + 2 + more;
+        format!("{resource}  {}", self.terminal.fit(used, purpose)).trim_end().to_owned()
     }
 
     fn print(&self, tone: Tone, word: &str, text: &str) {

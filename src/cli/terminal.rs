@@ -25,6 +25,9 @@ pub enum Format {
     Github,
 }
 
+/// Columns of a line that no terminal limits.
+const WIDTH: usize = 120;
+
 /// Stdout and stderr of this process.
 #[derive(Clone, Debug)]
 pub struct Terminal {
@@ -34,18 +37,34 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Looks at the process: `NO_COLOR`, `CLICOLOR_FORCE`, `CI`, `TERM` and whether stderr is a terminal.
+    /// Looks at the process: `NO_COLOR`, `CLICOLOR_FORCE`, `CI`, `TERM`, `COLUMNS` and whether stderr is a terminal.
     pub fn detect() -> Self {
         let stderr = std::io::stderr();
         let watched = stderr.is_terminal();
         let colour = anstream::AutoStream::choice(&stderr) != anstream::ColorChoice::Never;
-        let width = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(120);
+        let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+        let own = || terminal_size::terminal_size_of(&stderr).map(|(width, _)| usize::from(width.0));
+        let width = said.or_else(own).filter(|width| *width > 0).unwrap_or(WIDTH);
         Self { colour, interactive: watched && std::env::var_os("CI").is_none(), width }
     }
 
     /// A terminal that nobody watches: no colour, no progress.
     pub fn plain() -> Self {
-        Self { colour: false, interactive: false, width: 120 }
+        Self { colour: false, interactive: false, width: WIDTH }
+    }
+
+    /// A text cut to what is left of a line of which `used` columns are taken, where a person watches; a log gets all of
+    /// it. Of a text for which there is no room nothing is left.
+    pub fn fit(&self, used: usize, text: &str) -> String {
+        let room = self.width.saturating_sub(used);
+        if !self.interactive || text.chars().count() <= room {
+            return text.to_owned();
+        }
+        if room < 8 {
+            return String::new();
+        }
+        let kept: String = text.chars().take(room - 1).collect();
+        format!("{}…", kept.trim_end())
     }
 
     /// Whether a person watches stderr: progress bars and redrawn lines are welcome.
@@ -109,5 +128,20 @@ impl Terminal {
     pub(super) fn usage(&self, error: &clap::Error) -> Exit {
         let _gone = error.print();
         if error.use_stderr() { Exit::Usage } else { Exit::Done }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Terminal;
+
+    #[test]
+    fn what_a_person_watches_keeps_to_its_line() {
+        let narrow = Terminal { interactive: true, width: 30, ..Terminal::plain() };
+        assert_eq!(narrow.fit(10, "as long as the line"), "as long as the line");
+        assert_eq!(narrow.fit(10, "a little longer than it"), "a little longer tha…");
+        assert_eq!(narrow.fit(10, "cut between two words, twice"), "cut between two wor…");
+        assert_eq!(narrow.fit(24, "no room for this"), "");
+        assert_eq!(Terminal::plain().fit(119, "a log holds everything"), "a log holds everything");
     }
 }
