@@ -17,6 +17,7 @@ const fn key(at: &'static str, name: &'static str, instead: &'static str) -> Key
 }
 
 const STEP_KIND: &str = "use `shell` with a script of the pipeline's folder, or `spark`";
+const NOT_HERE: &str = "use `alerts: [{ events: [FAILED], email: team@example.com }]` of the pipeline";
 const SCHEDULE_FOR_NOW: &str = "use `schedule`, late enough for the upstream pipelines to have ended";
 
 /// In paths, `*` is every value of a mapping, and `[]` every item of a list, or the value itself where it is no list.
@@ -51,6 +52,10 @@ const KEYS: &[Key] = &[
     key("steps.[]", "job", "write the step out"),
     key("steps.[]", "when", "let the step's script decide: end with 0 and do nothing"),
     key("steps.[].retry", "errors", "leave it out: every failure is tried again"),
+    key("", "slack", NOT_HERE),
+    key("", "opsgenie", NOT_HERE),
+    key("steps.[]", "slack", NOT_HERE),
+    key("steps.[]", "opsgenie", NOT_HERE),
     key("alerts.[]", "slack", "use `email`; Slack channels have an address under \"Send emails to this channel\""),
     key("alerts.[]", "opsgenie", "use `email`; Opsgenie has an e-mail integration"),
 ];
@@ -90,8 +95,9 @@ pub fn refuse(pipeline: &mut Node, findings: &mut Findings) {
         let Value::List(items) = &mut alerts.value else { continue };
         // The alert goes with it: what is left of one on steps is not what was meant.
         items.retain(|alert| {
-            let events = alert.get("events").map(Node::items).unwrap_or_default();
-            let step = events.iter().find(|event| event.as_str() == Some("step"));
+            let events = alert.get("events");
+            let items = events.map(Node::items).unwrap_or_default();
+            let step = items.iter().chain(events).find(|event| event.as_str() == Some("step"));
             findings.extend(step.map(|step| refused("step", step, "use statuses of the run, such as `FAILED`")));
             step.is_none()
         });
@@ -157,6 +163,8 @@ mod tests {
             refused("alerts: [{ events: [step], email: a@b.c }, { events: [FAILED], slack: '#x' }]\n"),
             ["`slack` is not supported yet", "`step` is not supported yet"]
         );
+        assert_eq!(refused("alerts: [{ events: step, email: a@b.c }]\n"), ["`step` is not supported yet"]);
+        assert_eq!(refused("steps: [{ name: x, slack: '#x' }]\n"), ["`slack` is not supported yet"]);
     }
 
     #[test]
