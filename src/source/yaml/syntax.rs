@@ -165,13 +165,38 @@ impl Place<'_> {
     fn unclosed_bracket(&self, open: usize) -> Finding {
         let bracket = self.from(open).chars().next().unwrap_or('[');
         let close = if bracket == '{' { '}' } else { ']' };
-        let finding = self
-            .finding(Code::Unclosed, self.letter(open), &format!("this `{bracket}` is never closed"), "opened here")
-            .help(format!("put a `{close}` after the last item"));
+        let finding = self.finding(
+            Code::Unclosed,
+            self.letter(open),
+            &format!("this `{bracket}` is never closed"),
+            "opened here",
+        );
+        if let Some((comment, value)) = self.comment_that_closes(open, close) {
+            return finding
+                .and(comment, "YAML takes this for a comment")
+                .why("a `#` after a space starts a comment")
+                .fix(value, quoted(self.text_of(value)), "if it is the value, quote it:");
+        }
+        let finding = finding.help(format!("put a `{close}` after the last item"));
         if self.line_of(open) < self.line_of(self.at) && self.at < self.text.trim_end().len() {
             return finding.and(self.character(), "what follows is read as part of it, up to here");
         }
         finding
+    }
+
+    /// `{ slack: #core }`: the comment on the bracket's line that holds what would close it, and the value in it.
+    fn comment_that_closes(&self, open: usize, close: char) -> Option<(Span, Span)> {
+        let line = self.from(open).lines().next()?;
+        let start = line.find(" #")? + 1;
+        let comment = line.get(start..)?.trim_end();
+        let value = comment.split([',', close]).next()?.trim_end();
+        let glued = value.len() > 1 && !value.starts_with("# ");
+        let span = |length| self.span(open + start, open + start + length);
+        (glued && comment.contains(close)).then(|| (span(comment.len()), span(value.len())))
+    }
+
+    fn text_of(&self, span: Span) -> &str {
+        self.text.get(span.start as usize..span.end as usize).unwrap_or_default()
     }
 
     fn mismatched(&self, open: char, close: char) -> Finding {
