@@ -182,7 +182,9 @@ impl Source {
         if matches!(node.value, Value::Map(_)) {
             judged(findings, |found| rules::templates::tree(&node, found));
         }
-        let mut manifest: Manifest = decode::decode(&node, schema, findings)?;
+        let manifest: Option<Manifest> = decode::decode(&node, schema, findings);
+        rules::templates::keep_to_the_known(&node, findings);
+        let mut manifest = manifest?;
         defaults.fill(&mut manifest);
         Some(manifest)
     }

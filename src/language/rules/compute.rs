@@ -11,11 +11,14 @@ pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
     let steps = &manifest.steps.value;
     let profiles: Vec<&str> = manifest.compute.iter().map(|(name, _)| name.as_str()).collect();
 
+    // Profiles that could not be read are not missing as well.
+    let lost = profiles.is_empty() && super::misread(findings, manifest.steps.span);
+
     let mut silent = Vec::new();
     for step in steps {
         match &step.compute {
             Some(named) if !profiles.contains(&named.as_str()) => findings.push(unknown(step, named, &profiles)),
-            None if profiles.len() != 1 && !super::unread(findings, step.span) => silent.push(&step.name),
+            None if profiles.len() != 1 && !lost && !super::unread(findings, step.span) => silent.push(&step.name),
             Some(_) | None => {}
         }
     }

@@ -91,3 +91,12 @@ fn unread(findings: &Findings, span: Span) -> bool {
         })
     })
 }
+
+/// Whether something outside this place, in the same file, has a wrong shape or no value.
+fn misread(findings: &Findings, span: Span) -> bool {
+    findings.iter().filter(|finding| matches!(finding.code, Code::WrongType | Code::NoValue)).any(|finding| {
+        finding.primary.as_ref().is_some_and(|label| {
+            label.span.file == span.file && (label.span.end <= span.start || span.end <= label.span.start)
+        })
+    })
+}

@@ -31,6 +31,41 @@ pub fn tree(pipeline: &Node, findings: &mut Findings) {
     walk(pipeline, &mut Vec::new(), &names, findings);
 }
 
+/// Takes back that a template is not rendered where it stands, if that place has no name or not its shape: once that is
+/// mended, it may be one where templates are rendered.
+pub fn keep_to_the_known(pipeline: &Node, findings: &mut Findings) {
+    let at = |code, span| {
+        let mut same = findings.iter().filter(|finding| finding.code == code);
+        same.any(|finding| finding.primary.as_ref().is_some_and(|label| label.span == span))
+    };
+    let mut unknown = Vec::new();
+    let mut open = vec![pipeline];
+    while let Some(node) = open.pop() {
+        match &node.value {
+            Value::Scalar(_) => continue,
+            _ if at(Code::WrongType, node.span) => unknown.push(node.span),
+            Value::List(items) => open.extend(items),
+            Value::Map(entries) => {
+                for entry in entries {
+                    if at(Code::UnknownKey, entry.key.span) {
+                        unknown.push(entry.value.span);
+                    }
+                    open.push(&entry.value);
+                }
+            }
+        }
+    }
+    if unknown.is_empty() {
+        return;
+    }
+    let is_inside = |span: Span| unknown.iter().any(|outer| outer.start <= span.start && span.end <= outer.end);
+    let known = std::mem::take(findings).into_iter().filter(|finding| {
+        let inside = finding.primary.as_ref().is_some_and(|label| is_inside(label.span));
+        finding.code != Code::TemplateElsewhere || !inside
+    });
+    findings.extend(known);
+}
+
 fn walk<'a>(node: &'a Node, path: &mut Vec<&'a str>, names: &Names, findings: &mut Findings) {
     match &node.value {
         Value::Scalar(scalar) => text(&scalar.text, node.span, path, names, findings),

@@ -63,12 +63,33 @@ fn in_words(types: &[&str]) -> String {
     words.join(" or ")
 }
 
+/// A number or boolean where text belongs.
+fn unquoted(node: &Node, scalar: &Scalar, message: String, account: bool) -> Finding {
+    let finding = Finding::at(Code::UnquotedNumber, node.span, message, "");
+    let digits = scalar.text.len();
+    if !(scalar.kind == Kind::Int && (digits == 12 || account && digits < 12)) {
+        let finding = finding.why("without quotes YAML decides what a value is by its looks");
+        return finding.fix(node.span, format!("\"{}\"", scalar.text), "quote it:");
+    }
+    let finding =
+        finding.why("an account number without quotes is a number, which loses the zeros that it starts with");
+    // One or two zeros are what a spreadsheet takes; a shorter number is something else.
+    let help = match digits {
+        12 => "quote it:",
+        10 | 11 => "quote it; an account number has twelve digits, so the zeros before it are probably lost:",
+        _ => return finding.help("write the twelve digits in quotes; `aws sts get-caller-identity` prints yours"),
+    };
+    finding.fix(node.span, format!("\"{:0>12}\"", scalar.text), help)
+}
+
 impl<'s> Check<'s, '_> {
     pub(super) fn wrong_type(&mut self, node: &Node, types: &[&str], place: &Place) {
         let message = format!("{} must be {}, not {}", place.name, in_words(types), node.describe());
         let finding = |code| Finding::at(code, node.span, message.clone(), "");
         let finding = match &node.value {
-            Value::Scalar(scalar) if types.contains(&"string") => self.unquoted(node, scalar, message),
+            Value::Scalar(scalar) if types.contains(&"string") => {
+                unquoted(node, scalar, message, place.name == "`account`")
+            }
             Value::Scalar(scalar) if types.contains(&"boolean") && scalar.kind == Kind::Text => {
                 boolean(finding(Code::WrongType), node, scalar)
             }
@@ -84,24 +105,15 @@ impl<'s> Check<'s, '_> {
             Value::List(_) if types == ["object"] => {
                 finding(Code::WrongType).help("write `key: value` lines without the `- `")
             }
+            Value::Map(_) if types == ["array"] => {
+                finding(Code::WrongType).help("write `- ` before each item, also before a single one")
+            }
             Value::List(items) if items.len() == 1 => {
                 finding(Code::WrongType).help("write the one item without the list around it")
             }
             _ => finding(Code::WrongType),
         };
         self.push(finding);
-    }
-
-    /// A number or boolean where text belongs.
-    fn unquoted(&self, node: &Node, scalar: &Scalar, message: String) -> Finding {
-        let account = scalar.kind == Kind::Int && scalar.text.len() == 12;
-        let finding = Finding::at(Code::UnquotedNumber, node.span, message, "");
-        let finding = if account {
-            finding.why("an account number without quotes is a number, which loses the zeros that it starts with")
-        } else {
-            finding.why("without quotes YAML decides what a value is by its looks")
-        };
-        finding.fix(node.span, format!("\"{}\"", scalar.text), "quote it:")
     }
 
     pub(super) fn one_of(&mut self, node: &Node, words: &[&'s str], place: &Place) {
