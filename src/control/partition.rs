@@ -245,7 +245,7 @@ impl PartitionSpec {
         let problem = |message: String| Problem::new(0..label.len(), message);
         let wanted = match self.by {
             Granularity::None => format!("{pipeline} has no partitions: leave it out, or write none"),
-            by => format!("{pipeline} is partitioned by {}: {}", by.as_str(), by.example()),
+            by => format!("{pipeline} is partitioned by {}, such as {}", by.as_str(), by.example()),
         };
         let Some(form) = Granularity::of_label(label) else {
             return Err(problem(format!("`{label}` is not a partition")).help(hint(label).unwrap_or(wanted)));

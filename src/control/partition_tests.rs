@@ -54,7 +54,7 @@ fn leap_days_and_ends_of_months() {
     assert!(spec("day", "0", "UTC").parse("2028-02-29", "p").is_ok());
     assert_eq!(
         refused("day", "2027-02-29"),
-        "`2027-02-29` is not in the calendar; listings is partitioned by day: 2026-11-21"
+        "`2027-02-29` is not in the calendar; listings is partitioned by day, such as 2026-11-21"
     );
 }
 
@@ -106,11 +106,11 @@ fn far_zones() {
 #[test]
 fn labels_that_do_not_fit_say_what_they_are() {
     let table = [
-        ("day", "2026-11", "`2026-11` is a month; listings is partitioned by day: 2026-11-21"),
-        ("day", "2026-11-21T03Z", "`2026-11-21T03Z` is an hour; listings is partitioned by day: 2026-11-21"),
-        ("hour", "2026-11-21", "`2026-11-21` is a day; listings is partitioned by hour: 2026-11-21T03Z"),
-        ("month", "2026-W47", "`2026-W47` is a week; listings is partitioned by month: 2026-11"),
-        ("day", "none", "`none` is no partition; listings is partitioned by day: 2026-11-21"),
+        ("day", "2026-11", "`2026-11` is a month; listings is partitioned by day, such as 2026-11-21"),
+        ("day", "2026-11-21T03Z", "`2026-11-21T03Z` is an hour; listings is partitioned by day, such as 2026-11-21"),
+        ("hour", "2026-11-21", "`2026-11-21` is a day; listings is partitioned by hour, such as 2026-11-21T03Z"),
+        ("month", "2026-W47", "`2026-W47` is a week; listings is partitioned by month, such as 2026-11"),
+        ("day", "none", "`none` is no partition; listings is partitioned by day, such as 2026-11-21"),
         ("none", "2026", "`2026` is a year; listings has no partitions: leave it out, or write none"),
         ("day", "20261121", "`20261121` is not a partition; did you mean 2026-11-21?"),
         ("day", "2026/11/21", "`2026/11/21` is not a partition; did you mean 2026-11-21?"),
@@ -119,12 +119,16 @@ fn labels_that_do_not_fit_say_what_they_are() {
         (
             "hour",
             "2026-11-21T24Z",
-            "`2026-11-21T24Z` is not in the calendar; listings is partitioned by hour: 2026-11-21T03Z",
+            "`2026-11-21T24Z` is not in the calendar; listings is partitioned by hour, such as 2026-11-21T03Z",
         ),
-        ("day", "2026-13-01", "`2026-13-01` is not in the calendar; listings is partitioned by day: 2026-11-21"),
-        ("day", "yesterday", "`yesterday` is not a partition; listings is partitioned by day: 2026-11-21"),
-        ("day", "", "`` is not a partition; listings is partitioned by day: 2026-11-21"),
-        ("day", "２026-11-2", "`２026-11-2` is not a partition; listings is partitioned by day: 2026-11-21"),
+        (
+            "day",
+            "2026-13-01",
+            "`2026-13-01` is not in the calendar; listings is partitioned by day, such as 2026-11-21",
+        ),
+        ("day", "yesterday", "`yesterday` is not a partition; listings is partitioned by day, such as 2026-11-21"),
+        ("day", "", "`` is not a partition; listings is partitioned by day, such as 2026-11-21"),
+        ("day", "２026-11-2", "`２026-11-2` is not a partition; listings is partitioned by day, such as 2026-11-21"),
     ];
     for (by, label, expected) in table {
         assert_eq!(refused(by, label), expected);

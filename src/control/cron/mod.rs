@@ -228,7 +228,7 @@ fn seconds_first(tokens: &[Token<'_>]) -> Option<Problem> {
 }
 
 fn wrong_count(tokens: &[Token<'_>], all: Range<usize>) -> Problem {
-    let problem = Problem::new(all, format!("a cron expression has six fields, this has {}", tokens.len()));
+    let problem = Problem::new(all, format!("a cron expression has five or six fields, this has {}", tokens.len()));
     if tokens.len() == 7 {
         let without: Vec<&str> = tokens.iter().skip(1).map(|token| token.text).collect();
         return problem.help(format!("AWS has no seconds: if they come first, write `{}`", without.join(" ")));
