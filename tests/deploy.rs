@@ -29,6 +29,7 @@ fn deploys_then_finds_nothing_to_change_then_removes() {
     project.dpc(&["destroy", "listings", "--yes"], &aws).exits(0).says("Removed listings");
     assert_eq!(Stacks::of(&emulator).state("dpc-listings"), None);
     project.dpc(&["destroy", "listings", "--yes"], &aws).exits(0).says("Gone listings is not deployed");
+    project.dpc(&["destroy", "listing", "--yes"], &aws).exits(1).says("did you mean `listings`?");
 }
 
 #[test]

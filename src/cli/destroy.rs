@@ -7,7 +7,7 @@ use super::{Exit, Failure, Terminal};
 use crate::cloud::stack::{self, Phase, Stack, StackState, Watch, changes, events};
 use crate::cloud::{CloudResult, Session};
 use crate::control::names;
-use crate::source::{Code, Finding};
+use crate::source::{Code, Finding, suggest};
 
 /// Arguments of `dpc destroy`.
 #[derive(Debug, clap::Args)]
@@ -27,6 +27,7 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let session = here.session().await?;
     let name = names::pipeline_resource(&args.pipeline);
     let Some(stack) = stack::describe(&session, &name).await? else {
+        refuse_misspelt(&args.pipeline, &here)?;
         let place = format!("in environment `{}`", here.environment.name);
         act(terminal, Tone::Good, "Gone", &format!("{} is not deployed {place}", args.pipeline));
         return Ok(Exit::Done);
@@ -38,6 +39,16 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
         return Ok(Exit::Fault);
     }
     Ok(remove(&args.pipeline, &stack, &session, &here, terminal).await?)
+}
+
+/// What is not there is gone, and that is what was asked for, unless the name only looks like one of the project's.
+fn refuse_misspelt(pipeline: &str, here: &Here) -> CloudResult<()> {
+    let known: Vec<&str> = here.project.pipelines.iter().map(|known| known.manifest.name.as_str()).collect();
+    let near = if known.contains(&pipeline) { None } else { suggest::near(pipeline, known.iter().copied()) };
+    let Some(near) = near else { return Ok(()) };
+    let message = format!("pipeline `{pipeline}` is not deployed in environment `{}`", here.environment.name);
+    let finding = Finding::new(Code::NotDeployed, message).why("nothing was removed");
+    Err(Box::new(finding.help(format!("did you mean `{near}`?"))))
 }
 
 /// What is not this pipeline's, or is busy, stays.
