@@ -54,7 +54,7 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
         if !checked.findings.has_errors() {
             terminal.say(&checked.praise());
         } else if !checked.complete {
-            terminal.say("pipelines were not checked, because of the errors in `dpc.yaml`");
+            terminal.say("pipelines were not checked");
         }
     }
     Ok(if checked.findings.has_errors() { Exit::Fault } else { Exit::Done })
