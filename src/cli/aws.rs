@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use super::{Failure, Terminal};
 use crate::cloud::{CloudResult, Place, Session};
 use crate::language::project::{self, EnvironmentChoice, Loaded, Project, Resolved};
-use crate::source::{Files, Findings};
+use crate::source::{Code, Files, Finding, Findings};
 
 /// Which environment a command works on.
 #[derive(Clone, Debug, clap::Args)]
@@ -67,10 +67,23 @@ impl Here {
         Session::open(&place).await
     }
 
+    /// The environment and where it is, inside a sentence.
+    pub fn place(&self) -> String {
+        let Resolved { name, account, region, .. } = &self.environment;
+        format!("environment `{name}` (account {account}, {region})")
+    }
+
     /// ` --env prod`, for commands that a message tells people to type.
     pub fn flag(&self) -> String {
         format!(" --env {}", self.environment.name)
     }
+}
+
+/// A command that asks has nobody to ask.
+pub fn not_asked(command: &str) -> Finding {
+    Finding::new(Code::NotConfirmed, format!("`{command}` asks before it writes, and there is no terminal to ask on"))
+        .why("nothing was changed")
+        .help("look at what would change, then type the command with `--yes`")
 }
 
 /// How a line of progress feels.

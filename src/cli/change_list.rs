@@ -1,21 +1,72 @@
-//! A change set as a table: what is done to which resource, what it is for, and what to look at twice.
+//! A change set as a table, and the question whether to make it: what is done to which resource, what it is for, and
+//! what to look at twice.
 //!
-//! In come changes and purposes; out come lines. Marked are resources that AWS makes anew and roles that may do more
-//! than before.
+//! In come changes and purposes; out come lines and a yes or no. Marked are resources that AWS makes anew and roles that
+//! may do more than before.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
 use super::Terminal;
-use super::aws::{Tone, paint};
+use super::aws::{Here, Tone, count, not_asked, paint};
 use super::stack_progress::Purposes;
-use crate::cloud::stack::{Action, Change, Replacement};
+use crate::cloud::stack::{Action, Change, ChangeSet, Replacement, changes};
+use crate::cloud::{CloudResult, Session};
+
+/// The question whether to make a change set.
+pub struct Question<'a> {
+    /// The environment that is changed.
+    pub here: &'a Here,
+    /// Its session.
+    pub session: &'a Session,
+    /// Whom to ask.
+    pub terminal: &'a Terminal,
+    /// What is changed, by its name.
+    pub subject: &'a str,
+    /// What is done to it: `Deploy`.
+    pub verb: &'static str,
+    /// The command that asks.
+    pub command: &'static str,
+}
+
+impl Question<'_> {
+    /// Shows the changes, and asks unless `yes` has been said. What is not wanted is discarded, and so is what nobody can
+    /// be asked about.
+    ///
+    /// # Errors
+    /// Nobody to ask, and whatever AWS refuses.
+    pub async fn agreed(&self, set: &ChangeSet, purposes: &Purposes, yes: bool) -> CloudResult<bool> {
+        self.show(set, purposes);
+        if yes {
+            return Ok(true);
+        }
+        let question = format!("{} {}? [y/N] ", self.verb, count(set.changes.len(), "change"));
+        let answer = self.terminal.ask(&question).await;
+        if answer.as_ref().is_some_and(|answer| matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")) {
+            return Ok(true);
+        }
+        let made_by_us = set.creates.then_some(set.stack.as_str());
+        changes::discard(self.session, &set.id, made_by_us).await?;
+        answer.map(|_| false).ok_or_else(|| Box::new(not_asked(self.command)))
+    }
+
+    fn show(&self, set: &ChangeSet, purposes: &Purposes) {
+        let what = if set.creates { "creates" } else { "changes" };
+        let number = count(set.changes.len(), "resource");
+        self.terminal.say("");
+        self.terminal.say(&format!("`{}` {what} {number} in {}", self.subject, self.here.place()));
+        for line in lines(&set.changes, purposes, self.terminal) {
+            self.terminal.say(&line);
+        }
+        self.terminal.say("");
+    }
+}
 
 const INDENT: &str = "  ";
 
 /// One line a change: resources that go or are replaced last, because there lies the risk.
-pub fn lines(changes: &[Change], purposes: &Purposes, terminal: &Terminal) -> Vec<String> {
+fn lines(changes: &[Change], purposes: &Purposes, terminal: &Terminal) -> Vec<String> {
     let mut sorted: Vec<&Change> = changes.iter().collect();
     sorted.sort_by_key(|change| (risk(change), &change.resource));
     let width = changes.iter().map(|change| change.resource.len()).max().unwrap_or(0);

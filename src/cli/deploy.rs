@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 
 use super::aws::{EnvironmentArg, Here, Tone, act, count, size, took};
+use super::change_list::Question;
 use super::stack_progress::{self, Purposes, Watched};
-use super::{Exit, Failure, Terminal, change_list, select};
+use super::{Exit, Failure, Terminal, select};
 use crate::cloud::artifacts::{self, Uploaded};
 use crate::cloud::failure::sentence;
 use crate::cloud::stack::{
@@ -117,10 +118,9 @@ impl Deployment<'_> {
             Proposal::Changes(changes) => changes,
         };
         let purposes = self.purposes(before.as_ref()).await?;
-        self.show(&changes, &purposes);
-        if !self.args.yes && !self.confirm(&changes).await? {
-            let made_by_us = changes.creates.then_some(changes.stack.as_str());
-            changes::discard(self.session, &changes.id, made_by_us).await?;
+        let &Self { here, session, terminal, .. } = self;
+        let question = Question { here, session, terminal, subject: name, verb: "Deploy", command: "dpc deploy" };
+        if !question.agreed(&changes, &purposes, self.args.yes).await? {
             return Ok(Outcome::Declined);
         }
         self.execute(&changes, &purposes).await
@@ -170,36 +170,6 @@ impl Deployment<'_> {
                 .why("a pipeline's name is unique in an account and region; nothing was changed")
                 .help("rename the pipeline, deploy to another account or region, or delete the other stack"),
         ))
-    }
-
-    fn show(&self, changes: &ChangeSet, purposes: &Purposes) {
-        let environment = &self.here.environment;
-        let what = if changes.creates { "creates" } else { "changes" };
-        self.terminal.say("");
-        self.terminal.say(&format!(
-            "`{}` {what} {} in environment `{}` (account {}, {})",
-            self.compiled.pipeline,
-            count(changes.changes.len(), "resource"),
-            environment.name,
-            environment.account,
-            environment.region
-        ));
-        for line in change_list::lines(&changes.changes, purposes, self.terminal) {
-            self.terminal.say(&line);
-        }
-        self.terminal.say("");
-    }
-
-    async fn confirm(&self, changes: &ChangeSet) -> CloudResult<bool> {
-        let question = format!("Deploy {}? [y/N] ", count(changes.changes.len(), "change"));
-        match self.terminal.ask(&question).await {
-            Some(answer) => Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")),
-            None => {
-                let made_by_us = changes.creates.then_some(changes.stack.as_str());
-                changes::discard(self.session, &changes.id, made_by_us).await?;
-                Err(Box::new(not_asked("dpc deploy")))
-            }
-        }
     }
 
     async fn execute(&self, changes: &ChangeSet, purposes: &Purposes) -> CloudResult<Outcome> {
@@ -281,13 +251,6 @@ impl Deployment<'_> {
 fn uncapital(phrase: &str) -> String {
     let mut letters = phrase.chars();
     letters.next().map(|first| first.to_lowercase().collect::<String>() + letters.as_str()).unwrap_or_default()
-}
-
-/// A command that asks has nobody to ask.
-pub fn not_asked(command: &str) -> Finding {
-    Finding::new(Code::NotConfirmed, format!("`{command}` asks before it writes, and there is no terminal to ask on"))
-        .why("nothing was changed")
-        .help("look at what would change, then type the command with `--yes`")
 }
 
 /// One line a pipeline, and what to type next.

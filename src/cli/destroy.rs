@@ -1,7 +1,6 @@
 //! `dpc destroy`: removes what a pipeline's stack holds, after it was said what goes and what stays.
 
-use super::aws::{EnvironmentArg, Here, Tone, act, took};
-use super::deploy::not_asked;
+use super::aws::{EnvironmentArg, Here, Tone, act, not_asked, took};
 use super::stack_progress::{self, Watched};
 use super::{Exit, Failure, Terminal};
 use crate::cloud::stack::{self, Phase, Stack, StackState, Watch, changes, events};
@@ -71,11 +70,7 @@ fn refuse(stack: &Stack, here: &Here) -> CloudResult<()> {
 }
 
 fn show(pipeline: &str, stack: &Stack, session: &Session, here: &Here, terminal: &Terminal) {
-    let environment = &here.environment;
-    terminal.say(&format!(
-        "`{pipeline}` will be removed from environment `{}` (account {}, {})",
-        environment.name, environment.account, environment.region
-    ));
+    terminal.say(&format!("`{pipeline}` will be removed from {}", here.place()));
     terminal.say(&format!(
         "  goes   stack {}: state machine, schedules, roles, alerts and the log of its state machine",
         stack.name

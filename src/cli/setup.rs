@@ -7,11 +7,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::aws::{EnvironmentArg, Here, Tone, act, count, size, took};
+use super::aws::{EnvironmentArg, Here, Tone, act, size, took};
+use super::change_list::Question;
 use super::stack_progress::{self, Purposes, Watched};
-use super::{Exit, Failure, Terminal, change_list, deploy};
+use super::{Exit, Failure, Terminal};
 use crate::cloud::artifacts;
 use crate::cloud::binary::{self, Architecture, Binary, LAMBDA_GLIBC, LAMBDA_SIZE};
+use crate::cloud::failure::sentence;
 use crate::cloud::network::{self, Subnet};
 use crate::cloud::stack::{
     self, Capabilities, ChangeSet, Event, Proposal, Request, StackState, Template, Watch, changes,
@@ -77,7 +79,7 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
     };
     match (first, setup.make(&account).await?) {
         (_, Step::Stopped) => return Ok(Exit::Fault),
-        (Step::Unchanged, Step::Unchanged) => act(terminal, Tone::Good, "Unchanged", &setup.place()),
+        (Step::Unchanged, Step::Unchanged) => act(terminal, Tone::Good, "Unchanged", &here.place()),
         _ => setup.conclude(),
     }
     Ok(Exit::Done)
@@ -250,10 +252,10 @@ impl Setup<'_> {
             Proposal::Changes(changes) => changes,
         };
         let purposes = purposes(half.template);
-        self.show(half, &changes, &purposes);
-        if !self.yes && !self.confirm(&changes).await? {
-            let made_by_us = changes.creates.then_some(changes.stack.as_str());
-            changes::discard(self.session, &changes.id, made_by_us).await?;
+        let &Self { here, session, terminal, .. } = self;
+        let subject = half.stack;
+        let question = Question { here, session, terminal, subject, verb: "Make", command: "dpc setup account" };
+        if !question.agreed(&changes, &purposes, self.yes).await? {
             act(self.terminal, Tone::Odd, "Declined", &format!("{}  nothing was changed", half.stack));
             return Ok(Step::Stopped);
         }
@@ -268,27 +270,6 @@ impl Setup<'_> {
         let message = format!("stack `{name}` was not made by `dpc setup`: it has no tag `{SETUP_TAG}`");
         let finding = Finding::new(Code::ForeignStack, message).why("nothing was changed");
         Err(Box::new(finding.help("set up another region, or delete that stack if nobody needs it")))
-    }
-
-    fn show(&self, half: &Half, changes: &ChangeSet, purposes: &Purposes) {
-        let what = if changes.creates { "creates" } else { "changes" };
-        let number = count(changes.changes.len(), "resource");
-        self.terminal.say("");
-        self.terminal.say(&format!("`{}` {what} {number} in {}", half.stack, self.place()));
-        for line in change_list::lines(&changes.changes, purposes, self.terminal) {
-            self.terminal.say(&line);
-        }
-        self.terminal.say("");
-    }
-
-    async fn confirm(&self, changes: &ChangeSet) -> CloudResult<bool> {
-        let question = format!("Make {}? [y/N] ", count(changes.changes.len(), "change"));
-        if let Some(answer) = self.terminal.ask(&question).await {
-            return Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"));
-        }
-        let made_by_us = changes.creates.then_some(changes.stack.as_str());
-        changes::discard(self.session, &changes.id, made_by_us).await?;
-        Err(Box::new(deploy::not_asked("dpc setup account")))
     }
 
     async fn execute(&self, changes: &ChangeSet, purposes: &Purposes) -> CloudResult<Step> {
@@ -315,11 +296,11 @@ impl Setup<'_> {
     fn failed(&self, name: &str, state: StackState, events: &[Event], purposes: &Purposes) -> Finding {
         let cause = stack::first_cause(events);
         let reason = cause.and_then(|event| event.reason.as_deref()).unwrap_or("CloudFormation gave no reason");
-        let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
+        let reason = sentence(reason);
         let what =
             cause.and_then(|event| purposes.get(&event.resource)).map_or(String::new(), |what| format!(" ({what})"));
         let resource = cause.map_or(name, |event| event.resource.as_str());
-        let message = format!("setting up `{name}` failed: `{resource}`{what}: {}", reason.trim_end_matches('.'));
+        let message = format!("setting up `{name}` failed: `{resource}`{what}: {reason}");
         let help = if reason.contains("already exists") {
             "it is left from an earlier setup, which keeps key, bucket and table: import it into the stack in the \
              CloudFormation console, or delete it if nobody needs what is in it"
@@ -331,15 +312,10 @@ impl Setup<'_> {
         Finding::new(Code::DeployFailed, message).why(why).help(help)
     }
 
-    fn place(&self) -> String {
-        let environment = &self.here.environment;
-        format!("environment `{}` (account {}, {})", environment.name, environment.account, environment.region)
-    }
-
     fn conclude(&self) {
         let environment = &self.here.environment;
         let topic = format!("arn:aws:sns:{}:{}:dpc_alarms", environment.region, environment.account);
-        act(self.terminal, Tone::Good, "Set up", &self.place());
+        act(self.terminal, Tone::Good, "Set up", &self.here.place());
         act(self.terminal, Tone::Calm, "Next", &format!("dpc deploy{}", self.here.flag()));
         let subscribe =
             format!("aws sns subscribe --topic-arn {topic} --protocol email --notification-endpoint YOU@EXAMPLE.COM");
