@@ -217,10 +217,11 @@ fn reason_of(result: Option<&Value>) -> Option<String> {
     (!reason.is_empty()).then_some(reason)
 }
 
-/// `error: cause`.
+/// `error: cause`. The name that Step Functions gives to every failure of a job says nothing that the cause does not.
 fn join(error: Option<&str>, cause: Option<&str>) -> String {
     let cause = cause.map(plain);
     match (error.filter(|error| !error.is_empty()), cause.filter(|cause| !cause.is_empty())) {
+        (Some("States.TaskFailed"), Some(cause)) => cause,
         (Some(error), Some(cause)) => format!("{error}: {cause}"),
         (Some(only), None) => only.to_owned(),
         (None, Some(only)) => only,
@@ -304,7 +305,7 @@ mod tests {
             .collect();
         assert_eq!(moments[0].what, What::Began);
         assert!(moments[0].is_step);
-        assert_eq!(moments[1].what, What::Failed(3.0, "States.TaskFailed: exit 3".into()));
+        assert_eq!(moments[1].what, What::Failed(3.0, "exit 3".into()));
     }
 
     #[test]
@@ -321,7 +322,7 @@ mod tests {
     #[test]
     fn the_message_inside_emrs_answer_is_what_people_see() {
         let cause = r#"{"Step":{"Status":{"FailureDetails":{"Reason":"Unknown Error.","Message":"thread \"main\": exit code 3"}}}}"#;
-        assert_eq!(join(Some("States.TaskFailed"), Some(cause)), "States.TaskFailed: thread \"main\": exit code 3");
+        assert_eq!(join(Some("States.TaskFailed"), Some(cause)), "thread \"main\": exit code 3");
         // Cut short inside the message, and before it.
         assert_eq!(plain(r#"step `a` failed: E: {"Step": {"Message": "script r"#), "step `a` failed: E: script r…");
         assert_eq!(plain(r#"step `a` failed: E: {"Step": {"Id": "s-1", "Na"#), "step `a` failed: E");

@@ -96,16 +96,35 @@ pub fn record_skip(key: &str) -> Value {
     json!(code(&format!("$merge([$states.input, {{{}: {{\"status\": \"SKIPPED\"}}}}])", quoted(key))))
 }
 
-/// Results with a failure recorded; for the output of a catcher. The cause is cut, because results travel from state to
-/// state and a payload holds 256 KiB: <https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html>.
+/// Results with a failure recorded; for the output of a catcher. The cause is short, because results travel from state
+/// to state and a payload holds 256 KiB: <https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html>.
 pub fn record_failure(key: &str, what: &str) -> Value {
     json!(code(&format!(
-        "$merge([$states.input, {{{}: {{\"status\": \"FAILED\", \"what\": {}, \"error\": $states.errorOutput.Error, \
-         \"cause\": $substring($states.errorOutput.Cause, 0, 1000), \"at\": $now()}}}}])",
+        "({SAID}; $merge([$states.input, {{{}: {{\"status\": \"FAILED\", \"what\": {}, \
+         \"error\": $states.errorOutput.Error, \"cause\": $said, \"at\": $now()}}}}]))",
         quoted(key),
         quoted(what)
     )))
 }
+
+/// Assigns `$said`: what a person wants to read of the error output's cause. EMR's cause is the description of the step
+/// or cluster as JSON, whose first kilobyte is the arguments of the step; what went wrong stands in `Reason`, `Message`
+/// and `LogFile`: <https://docs.aws.amazon.com/emr/latest/APIReference/API_FailureDetails.html>,
+/// <https://docs.aws.amazon.com/emr/latest/APIReference/API_ClusterStateChangeReason.html>. A cause without them is cut.
+///
+/// A mistake in a catcher's output would fail the run for its own sake, so nothing here can fail: `$parse` refuses what is
+/// no JSON, while these functions take any text and make nothing of nothing. Escaped backslashes and quotes are put out
+/// of the way first (as U+0001 and U+0002), so the next `"` ends the text, and no argument of a step looks like a field.
+const SAID: &str = concat!(
+    r#"$cause := $exists($states.errorOutput.Cause) ? $string($states.errorOutput.Cause) : ""; "#,
+    r#"$flat := $replace($replace($replace($cause, "\\\\", "\u0001"), "\\\"", "\u0002"), "\": \"", "\":\""); "#,
+    r#"$field := function($name, $most) {($mark := "\"" & $name & "\":\""; $contains($flat, $mark) ? "#,
+    r#"$substring($replace($replace($replace($replace("#,
+    r#"$substringBefore($substringAfter($flat, $mark), "\""), "#,
+    r#""\\n", " "), "\\t", " "), "\u0002", "\""), "\u0001", "\\"), 0, $most) : "")}; "#,
+    r#"$text := $trim($field("Reason", 200) & " " & $field("Message", 600)); $log := $field("LogFile", 300); "#,
+    r#"$said := $text = "" ? $substring($cause, 0, 1000) : $text & ($log = "" ? "" : "; log: " & $log)"#,
+);
 
 /// Whether every one of these steps succeeded.
 pub fn all_succeeded(steps: &[&str]) -> String {
@@ -119,10 +138,12 @@ pub fn nothing_failed() -> String {
     code("$not(\"FAILED\" in $states.input.*.status)")
 }
 
-/// The earliest failure as a sentence: ``step `aggregate` failed: States.TaskFailed: …``.
+/// The earliest failure as a sentence: ``step `aggregate` failed: Unknown Error. Exception in thread …``. The name that
+/// Step Functions gives to every failure of a job says nothing that the cause does not.
 pub fn earliest_failure() -> String {
     code(
         "($first := $sort($states.input.*[status = \"FAILED\"], function($a, $b) { $a.at > $b.at })[0]; \
-         $first.what & \" failed: \" & $first.error & ($exists($first.cause) ? \": \" & $first.cause : \"\"))",
+         $parts := [$first.error, $first.cause][$ != \"\"]; \
+         $first.what & \" failed: \" & $join($count($parts) > 1 ? $parts[$ != \"States.TaskFailed\"] : $parts, \": \"))",
     )
 }
