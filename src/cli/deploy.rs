@@ -11,9 +11,7 @@ use super::stack_progress::{self, Purposes, Watched};
 use super::{Exit, Failure, Terminal, select};
 use crate::cloud::artifacts::{self, Uploaded};
 use crate::cloud::failure::sentence;
-use crate::cloud::stack::{
-    self, Capabilities, ChangeSet, Event, Phase, Proposal, Request, Stack, StackState, Watch, changes,
-};
+use crate::cloud::stack::{self, ChangeSet, Event, Phase, Proposal, Request, Stack, StackState, Watch, changes};
 use crate::cloud::{CloudResult, Session, account};
 use crate::compile::{self, Compiled};
 use crate::control::names;
@@ -139,7 +137,6 @@ impl Deployment<'_> {
             template: artifacts::template(self.session, pipeline, self.compiled.template.to_json()).await?,
             parameters: BTreeMap::new(),
             tags: self.compiled.tags.clone(),
-            capabilities: Capabilities::Iam,
         })
     }
 

@@ -15,9 +15,7 @@ use crate::cloud::artifacts;
 use crate::cloud::binary::{self, Architecture, Binary, LAMBDA_GLIBC, LAMBDA_SIZE};
 use crate::cloud::failure::sentence;
 use crate::cloud::network::{self, Subnet};
-use crate::cloud::stack::{
-    self, Capabilities, ChangeSet, Event, Proposal, Request, StackState, Template, Watch, changes,
-};
+use crate::cloud::stack::{self, ChangeSet, Event, Proposal, Request, StackState, Template, Watch, changes};
 use crate::cloud::{CloudResult, Session};
 use crate::control::{archive, digest, names};
 use crate::source::{Code, Finding};
@@ -243,7 +241,6 @@ impl Setup<'_> {
             template: Template::Inline(half.template.to_owned()),
             parameters: half.parameters.clone(),
             tags: [(SETUP_TAG.to_owned(), "account".to_owned())].into(),
-            capabilities: Capabilities::NamedIam,
         };
         let on_cleanup =
             |reason: &str| act(self.terminal, Tone::Odd, "Cleaning up", &format!("{}: {reason}", half.stack));

@@ -154,11 +154,16 @@ fn role(purpose: &str, trust: Value, policy_name: &str, statements: &[policy::St
     if reasons.is_empty() { resource } else { resource.note("reasons", Value::Object(reasons)) }
 }
 
+/// Named after its role, which CloudFormation names: EMR calls a profile whose name differs from its role's invalid.
+/// <https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-iam-role-for-ec2.html>, in its note on custom roles.
 fn instance_profile() -> Resource {
     Resource::new(
         "AWS::IAM::InstanceProfile",
         "The way in which cluster nodes get the compute role",
-        json!({ "Roles": [reference(frame::COMPUTE_ROLE)] }),
+        json!({
+            "InstanceProfileName": reference(frame::COMPUTE_ROLE),
+            "Roles": [reference(frame::COMPUTE_ROLE)],
+        }),
     )
 }
 

@@ -27,8 +27,6 @@ pub struct Request {
     pub parameters: BTreeMap<String, String>,
     /// Its tags, which its resources inherit.
     pub tags: BTreeMap<String, String>,
-    /// What the template may create.
-    pub capabilities: Capabilities,
 }
 
 /// Where CloudFormation gets the template from.
@@ -38,15 +36,6 @@ pub enum Template {
     Inline(String),
     /// From an S3 object of the account, by its URL.
     Url(String),
-}
-
-/// What a template may create of IAM.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Capabilities {
-    /// Roles that CloudFormation names.
-    Iam,
-    /// Roles with names of our own.
-    NamedIam,
 }
 
 /// The answer to a [`Request`].
@@ -220,12 +209,8 @@ async fn create(session: &Session, request: &Request, creates: bool) -> CloudRes
         Template::Inline(text) => call.template_body(text),
         Template::Url(url) => call.template_url(url),
     };
-    call = match request.capabilities {
-        Capabilities::Iam => call.capabilities(sdk::Capability::CapabilityIam),
-        Capabilities::NamedIam => {
-            call.capabilities(sdk::Capability::CapabilityIam).capabilities(sdk::Capability::CapabilityNamedIam)
-        }
-    };
+    // Every template of dpc makes roles or instance profiles with names of its own.
+    call = call.capabilities(sdk::Capability::CapabilityIam).capabilities(sdk::Capability::CapabilityNamedIam);
     for (key, value) in &request.parameters {
         call = call.parameters(sdk::Parameter::builder().parameter_key(key).parameter_value(value).build());
     }

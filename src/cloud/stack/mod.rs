@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-pub use changes::{Action, Capabilities, Change, ChangeSet, Proposal, Replacement, Request, Template};
+pub use changes::{Action, Change, ChangeSet, Proposal, Replacement, Request, Template};
 pub use events::{Event, Outcome, ResourceState, Update, Verb, Watch, first_cause};
 pub use state::{Phase, StackState};
 

@@ -70,7 +70,9 @@ def _look_up(data: dict[str, Any]) -> None:
     """What a cluster names must exist, as on AWS."""
     instances = data.get("Instances", {})
     profile, role = data.get("JobFlowRole", ""), data.get("ServiceRole", "")
-    if profile.rsplit("/", 1)[-1] not in iam._instance_profiles:
+    name = profile.rsplit("/", 1)[-1]
+    # A profile must bear its role's name: https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-iam-role-for-ec2.html
+    if name not in iam._instance_profiles.get(name, {}).get("Roles", []):
         raise Refused("ValidationException", f"Invalid InstanceProfile: {profile}.")
     if role.rsplit("/", 1)[-1] not in iam._roles:
         raise Refused("ValidationException", f"Invalid ServiceRole: {role}.")

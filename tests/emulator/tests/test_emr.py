@@ -40,8 +40,8 @@ class Emr(unittest.TestCase):
         iam = client("iam", ACCOUNT)
         role(ACCOUNT, "service", "elasticmapreduce.amazonaws.com")
         role(ACCOUNT, "node", "ec2.amazonaws.com")
-        iam.create_instance_profile(InstanceProfileName="profile")
-        iam.add_role_to_instance_profile(InstanceProfileName="profile", RoleName="node")
+        iam.create_instance_profile(InstanceProfileName="node")
+        iam.add_role_to_instance_profile(InstanceProfileName="node", RoleName="node")
         cls.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
 
     def script(self, text: str) -> str:
