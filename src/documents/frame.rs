@@ -74,11 +74,11 @@ pub fn skipped(step: &str) -> String {
     format!("{step}: skipped")
 }
 
-/// The variable that holds something of a profile: `main` and `cluster` give `main_cluster`. Profile names have no
-/// underscore, so two profiles never share one.
+/// The variable that holds something of a profile: `main` and `cluster` give `main_cluster`. Profile names begin with a
+/// letter, as variables must, and have no underscore, so two profiles never share one:
+/// <https://docs.aws.amazon.com/step-functions/latest/dg/workflow-variables.html>.
 pub fn variable(profile: &str, what: &str) -> String {
-    let first_is_digit = profile.starts_with(|first: char| first.is_ascii_digit());
-    format!("{}{}_{what}", if first_is_digit { "_" } else { "" }, profile.replace('-', "_"))
+    format!("{}_{what}", profile.replace('-', "_"))
 }
 
 /// A step's rendered arguments: `$input.steps.aggregate.args`.
