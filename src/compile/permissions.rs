@@ -49,9 +49,10 @@ pub(super) fn of_machine(integrations: &[Integration], pipeline: &str) -> Vec<St
 pub(super) fn of_compute(model: &Model<'_>) -> Vec<Statement> {
     let mut statements = own_bucket(model.name);
     if let Some(access) = &model.manifest.access {
-        statements.extend(objects("ReadObjects", READ, &access.read));
-        statements.extend(objects("WriteObjects", WRITE, &access.write));
+        statements.extend(by_account("ReadObjects", READ, &access.read, objects));
+        statements.extend(by_account("WriteObjects", WRITE, &access.write, objects));
         statements.extend(lists(access.read.iter().chain(&access.write)));
+        statements.extend(by_account("ListUploads", UPLOADS, &access.write, |bucket, _| vec![bucket.to_owned()]));
         if !access.secrets.is_empty() {
             statements.push(access.secrets.iter().fold(
                 Statement::allow("ReadSecrets", &["secretsmanager:GetSecretValue"]),
@@ -94,8 +95,16 @@ const READ: &[&str] = &["s3:GetObject"];
 const WRITE: &[&str] =
     &["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"];
 
+/// Committers look for unfinished uploads of theirs; the action takes a bucket and no prefix.
+const UPLOADS: &[&str] = &["s3:ListBucketMultipartUploads"];
+
 /// One statement an account, because policies are short of room.
-fn objects(sid: &str, actions: &[&'static str], locations: &[Spanned<Location>]) -> Vec<Statement> {
+fn by_account(
+    sid: &str,
+    actions: &[&'static str],
+    locations: &[Spanned<Location>],
+    paths: impl Fn(&str, &str) -> Vec<String>,
+) -> Vec<Statement> {
     let mut statements: Vec<(Option<&str>, Statement)> = Vec::new();
     for location in locations {
         let Some((bucket, key)) = parts(&location.s3) else { continue };
@@ -106,13 +115,31 @@ fn objects(sid: &str, actions: &[&'static str], locations: &[Spanned<Location>])
             statements.len() - 1
         });
         if let Some((_, statement)) = statements.get_mut(at) {
-            *statement = statement.clone().on(s3_arn(&format!("{bucket}/{key}")));
+            for arn in paths(bucket, key).iter().map(|path| s3_arn(path)) {
+                if !statement.has(&arn) {
+                    *statement = statement.clone().on(arn);
+                }
+            }
         }
     }
     statements.into_iter().map(|(_, statement)| statement).collect()
 }
 
-/// What may be listed: every location once, because each has prefixes of its own.
+/// What a location stands for. A folder is three things to Spark's file systems, which ask for each of them and take a
+/// refusal for a failure: what is in it, a file of its name, and EMRFS's marker of an empty folder.
+/// <https://hadoop.apache.org/docs/stable/hadoop-aws/tools/hadoop-aws/assumed_roles.html>, "Mixed Permissions";
+/// <https://repost.aws/knowledge-center/emr-s3-empty-files>
+fn objects(bucket: &str, key: &str) -> Vec<String> {
+    let mut paths = vec![format!("{bucket}/{key}")];
+    if let Some(folder) = key.strip_suffix("/*") {
+        paths.extend([format!("{bucket}/{folder}"), format!("{bucket}/{folder}_$folder$")]);
+    }
+    paths
+}
+
+/// What may be listed: every location once, because each has prefixes of its own. A request that names a prefix must name
+/// one of these; a question for an object that is not there names none, and S3 says "not found" instead of "denied" only
+/// to those who may list: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html>, "Permissions".
 fn lists<'a>(locations: impl Iterator<Item = &'a Spanned<Location>>) -> Vec<Statement> {
     let mut seen = Vec::new();
     let mut statements = Vec::new();
@@ -125,7 +152,11 @@ fn lists<'a>(locations: impl Iterator<Item = &'a Spanned<Location>>) -> Vec<Stat
         seen.push((bucket, key, account));
         let sid = format!("List{}", seen.len());
         let list = Statement::allow(sid, &["s3:ListBucket"]).on(s3_arn(bucket)).in_account(account);
-        statements.push(if key == "*" { list } else { list.when("StringLike", "s3:prefix", list_prefixes(key)) });
+        statements.push(if key == "*" {
+            list
+        } else {
+            list.when("StringLikeIfExists", "s3:prefix", list_prefixes(key))
+        });
     }
     statements
 }

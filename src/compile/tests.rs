@@ -164,6 +164,39 @@ fn users_text_is_code_nowhere() {
     assert!(!definition(&compiled).to_string().contains("reboot"), "arguments are not part of the definition");
 }
 
+/// The statements of the compute role, by name.
+fn compute_statements(access: &str) -> serde_json::Map<String, Value> {
+    let compiled = compiled(&format!("{}\naccess:\n{access}\n", graph(&["a"])));
+    let template = compiled.template.to_value();
+    let statements = at(&template, "/Resources/ComputeRole/Properties/Policies/0/PolicyDocument/Statement");
+    let by_name = |statement: &Value| (statement["Sid"].as_str().unwrap().to_owned(), statement.clone());
+    statements.as_array().unwrap().iter().map(by_name).collect()
+}
+
+#[test]
+fn a_folder_is_all_that_sparks_file_systems_take_for_it() {
+    let arns = |paths: &[&str]| -> Value {
+        paths.iter().map(|path| json!({ "Fn::Sub": format!("arn:${{AWS::Partition}}:s3:::{path}") })).collect()
+    };
+    let found = compute_statements("  write: [\"s3://out/data/*\", \"s3://out/more/*\", \"s3://all/*\"]");
+    let objects =
+        ["out/data/*", "out/data", "out/data_$folder$", "out/more/*", "out/more", "out/more_$folder$", "all/*"];
+    assert_eq!(found["WriteObjects"]["Resource"], arns(&objects));
+    assert_eq!(found["ListUploads"]["Resource"], arns(&["out", "all"]));
+    assert_eq!(
+        found["List1"]["Condition"],
+        json!({
+            "StringEquals": { "aws:ResourceAccount": { "Ref": "AWS::AccountId" } },
+            "StringLikeIfExists": { "s3:prefix": ["data", "data/", "data/*"] },
+        })
+    );
+    assert_eq!(found["List3"]["Condition"].as_object().unwrap().len(), 1);
+    let foreign = compute_statements("  write: [{ s3: \"s3://out/data/*\", account: \"222222222222\" }]");
+    for name in ["WriteObjectsOf222222222222", "ListUploadsOf222222222222", "List1"] {
+        assert_eq!(at(&foreign[name], "/Condition/StringEquals/aws:ResourceAccount"), "222222222222", "{name}");
+    }
+}
+
 #[test]
 fn no_account_id_but_those_that_access_names() {
     let text = format!("{LISTINGS}\n");

@@ -27,6 +27,11 @@ impl Statement {
         self
     }
 
+    /// Whether this resource is among its own.
+    pub fn has(&self, resource: &Value) -> bool {
+        self.resources.contains(resource)
+    }
+
     /// On `*`, with the reason why nothing narrower is possible. The reason is printed in the template's metadata.
     #[must_use]
     pub fn everywhere(mut self, reason: &'static str) -> Self {
