@@ -24,7 +24,7 @@ def cluster_arguments(**more: Any) -> dict[str, Any]:
         "ReleaseLabel": "emr-7.5.0",
         "LogUri": f"s3://{BUCKET}/logs/",
         "ServiceRole": "service",
-        "JobFlowRole": "profile",
+        "JobFlowRole": "node",
         "Instances": {"InstanceGroups": groups, "KeepJobFlowAliveWhenNoSteps": True},
     } | more
 
@@ -42,6 +42,8 @@ class Emr(unittest.TestCase):
         role(ACCOUNT, "node", "ec2.amazonaws.com")
         iam.create_instance_profile(InstanceProfileName="node")
         iam.add_role_to_instance_profile(InstanceProfileName="node", RoleName="node")
+        iam.create_instance_profile(InstanceProfileName="renamed")
+        iam.add_role_to_instance_profile(InstanceProfileName="renamed", RoleName="node")
         cls.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
 
     def script(self, text: str) -> str:
@@ -152,7 +154,8 @@ class Emr(unittest.TestCase):
     def test_what_a_cluster_names_must_exist(self) -> None:
         group = cluster_arguments()["Instances"]["InstanceGroups"]
         cases = {
-            "Invalid InstanceProfile": {"JobFlowRole": "nobody"},
+            "Invalid InstanceProfile: nobody": {"JobFlowRole": "nobody"},
+            "Invalid InstanceProfile: renamed": {"JobFlowRole": "renamed"},
             "Invalid ServiceRole": {"ServiceRole": "nobody"},
             "does not exist": {"Instances": {"InstanceGroups": group, "Ec2SubnetId": "subnet-1"}},
             "log bucket": {"LogUri": "s3://nowhere/logs"},

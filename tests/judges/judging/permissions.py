@@ -112,7 +112,8 @@ def _statement(statement: dict[str, Any], reasons: dict[str, str]) -> Iterator[P
     for action in names:
         yield from _keys(action, keys)
     resources = [text_of(resource, _UNKNOWN) for resource in listed(statement.get("Resource", []))]
-    if not any(_UNKNOWN in resource for resource in resources):  # a reference: only a deployment knows its ARN
+    # A reference, to a resource or to a parameter: only a deployment knows its ARN.
+    if not any(_UNKNOWN in resource or resource.startswith("{{resolve:") for resource in resources):
         yield from _resources(names, resources, bool(keys) or statement.get("Sid") in reasons)
 
 
