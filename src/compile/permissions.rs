@@ -137,28 +137,30 @@ fn objects(bucket: &str, key: &str) -> Vec<String> {
     paths
 }
 
-/// What may be listed: every location once, because each has prefixes of its own. A request that names a prefix must name
-/// one of these; a question for an object that is not there names none, and S3 says "not found" instead of "denied" only
-/// to those who may list: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html>, "Permissions".
+/// What may be listed, one statement a bucket. A request that names a prefix must name one of these; a question for an
+/// object that is not there names none, and S3 says "not found" instead of "denied" only to those who may list:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html>, "Permissions".
 fn lists<'a>(locations: impl Iterator<Item = &'a Spanned<Location>>) -> Vec<Statement> {
-    let mut seen = Vec::new();
-    let mut statements = Vec::new();
+    let mut buckets: Vec<(&str, Option<&str>, Vec<&str>)> = Vec::new();
     for location in locations {
         let Some((bucket, key)) = parts(&location.s3) else { continue };
         let account = account_of(location);
-        if seen.contains(&(bucket, key, account)) {
-            continue;
+        match buckets.iter_mut().find(|(other, its, _)| *other == bucket && *its == account) {
+            Some((_, _, keys)) if keys.contains(&key) => {}
+            Some((_, _, keys)) => keys.push(key),
+            None => buckets.push((bucket, account, vec![key])),
         }
-        seen.push((bucket, key, account));
-        let sid = format!("List{}", seen.len());
-        let list = Statement::allow(sid, &["s3:ListBucket"]).on(s3_arn(bucket)).in_account(account);
-        statements.push(if key == "*" {
-            list
-        } else {
-            list.when("StringLikeIfExists", "s3:prefix", list_prefixes(key))
-        });
     }
-    statements
+    let statement = |(at, (bucket, account, keys)): (usize, &(&str, Option<&str>, Vec<&str>))| {
+        let sid = format!("List{}", at + 1);
+        let list = Statement::allow(sid, &["s3:ListBucket"]).on(s3_arn(bucket)).in_account(*account);
+        if keys.contains(&"*") {
+            return list;
+        }
+        let prefixes: Vec<String> = keys.iter().flat_map(|key| list_prefixes(key)).collect();
+        list.when("StringLikeIfExists", "s3:prefix", prefixes)
+    };
+    buckets.iter().enumerate().map(statement).collect()
 }
 
 fn account_of(location: &Spanned<Location>) -> Option<&str> {
@@ -177,10 +179,10 @@ impl Statement {
 }
 
 /// Prefixes under which a location may be listed: itself, and the folder that `data/*` stands for.
-fn list_prefixes(key: &str) -> Value {
+fn list_prefixes(key: &str) -> Vec<String> {
     match key.strip_suffix("/*") {
-        Some(folder) => json!([folder, format!("{folder}/"), key]),
-        None => json!(key),
+        Some(folder) => vec![folder.to_owned(), format!("{folder}/"), key.to_owned()],
+        None => vec![key.to_owned()],
     }
 }
 

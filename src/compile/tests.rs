@@ -187,10 +187,10 @@ fn a_folder_is_all_that_sparks_file_systems_take_for_it() {
         found["List1"]["Condition"],
         json!({
             "StringEquals": { "aws:ResourceAccount": { "Ref": "AWS::AccountId" } },
-            "StringLikeIfExists": { "s3:prefix": ["data", "data/", "data/*"] },
+            "StringLikeIfExists": { "s3:prefix": ["data", "data/", "data/*", "more", "more/", "more/*"] },
         })
     );
-    assert_eq!(found["List3"]["Condition"].as_object().unwrap().len(), 1);
+    assert_eq!(found["List2"]["Condition"].as_object().unwrap().len(), 1);
     let foreign = compute_statements("  write: [{ s3: \"s3://out/data/*\", account: \"222222222222\" }]");
     for name in ["WriteObjectsOf222222222222", "ListUploadsOf222222222222", "List1"] {
         assert_eq!(at(&foreign[name], "/Condition/StringEquals/aws:ResourceAccount"), "222222222222", "{name}");
