@@ -128,7 +128,8 @@ impl Kind for Emr {
 
     fn provide(&self, request: &Request<'_>) -> Task {
         let profile = request.profile;
-        let applications: Vec<Value> = self.applications().iter().map(|name| json!({ "Name": name })).collect();
+        let applications: Vec<Value> =
+            self.applications().iter().map(|name| json!({ "Name": states::text(name) })).collect();
         let mut task = task(
             &CREATE_CLUSTER,
             json!({

@@ -49,7 +49,7 @@ pub fn substitution(name: &str) -> String {
 }
 
 /// ARN of an optimised integration: `elasticmapreduce:addStep.sync`. The partition is written out, because linters take
-/// no substitution here.
+/// no substitution here; regions of other partitions are refused.
 pub fn integration(name: &str) -> String {
     format!("arn:aws:states:::{name}")
 }

@@ -248,9 +248,14 @@ pub fn code(expression: &str) -> String {
     format!("{{% {expression} %}}")
 }
 
-/// Text that stays text, whatever it looks like: what would be read as code becomes an expression that yields it.
+/// Text that stays text, whatever it looks like: what would be read as code, or substituted through
+/// `DefinitionSubstitutions`, becomes an expression that yields it.
 pub fn text(literal: &str) -> String {
-    if literal.starts_with("{%") { code(&quoted(literal)) } else { literal.to_owned() }
+    if literal.starts_with("{%") || literal.contains("${") {
+        code(&quoted(literal).replace("${", "$\" & \"{"))
+    } else {
+        literal.to_owned()
+    }
 }
 
 /// A JSONata string literal; JSONata reads JSON's escapes.
@@ -266,6 +271,7 @@ mod tests {
     fn what_looks_like_code_is_quoted() {
         assert_eq!(text("nightly"), "nightly");
         assert_eq!(text("{% $now() %}"), r#"{% "{% $now() %}" %}"#);
+        assert_eq!(text("at ${ScriptRunner}"), r#"{% "at $" & "{ScriptRunner}" %}"#);
         assert_eq!(quoted("a \"b\""), r#""a \"b\"""#);
     }
 

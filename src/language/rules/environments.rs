@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use crate::language::manifest::ProjectFile;
 use crate::source::{Code, Finding, Findings, Spanned, suggest};
 
-/// Regions of today, for suggestions only: what is not here may be new.
-const REGIONS: [&str; 39] = [
+/// Regions of today in the partition `aws`, for suggestions only: what is not here may be new.
+const REGIONS: [&str; 34] = [
     "af-south-1",
     "ap-east-1",
     "ap-east-2",
@@ -24,8 +24,6 @@ const REGIONS: [&str; 39] = [
     "ap-southeast-7",
     "ca-central-1",
     "ca-west-1",
-    "cn-north-1",
-    "cn-northwest-1",
     "eu-central-1",
     "eu-central-2",
     "eu-north-1",
@@ -34,7 +32,6 @@ const REGIONS: [&str; 39] = [
     "eu-west-1",
     "eu-west-2",
     "eu-west-3",
-    "eusc-de-east-1",
     "il-central-1",
     "me-central-1",
     "me-south-1",
@@ -42,10 +39,20 @@ const REGIONS: [&str; 39] = [
     "sa-east-1",
     "us-east-1",
     "us-east-2",
-    "us-gov-east-1",
-    "us-gov-west-1",
     "us-west-1",
     "us-west-2",
+];
+
+/// How the names of regions in other partitions begin:
+/// <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html>.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("cn-", "aws-cn"),
+    ("us-gov-", "aws-us-gov"),
+    ("us-iso-", "aws-iso"),
+    ("us-isob-", "aws-iso-b"),
+    ("us-isof-", "aws-iso-f"),
+    ("eu-isoe-", "aws-iso-e"),
+    ("eusc-", "aws-eusc"),
 ];
 
 pub fn check(project: &ProjectFile, findings: &mut Findings) {
@@ -110,6 +117,15 @@ fn region(region: &Spanned<String>, findings: &mut Findings) {
     if REGIONS.contains(&region.as_str()) {
         return;
     }
+    if let Some((_, partition)) = ELSEWHERE.iter().find(|(beginning, _)| region.starts_with(beginning)) {
+        let message = format!("regions of the partition `{partition}` are not supported yet");
+        findings.push(
+            Finding::at(Code::NotSupportedYet, region.span, message, "")
+                .why("the states of a state machine name their integrations in the partition `aws`")
+                .help("choose a region of the partition `aws`, such as `eu-central-1`"),
+        );
+        return;
+    }
     let near = suggest::near(&region.value, REGIONS);
     let finding = if looks_like_region(&region.value) {
         // Only the number differs: most likely a region that is newer than this list.
@@ -128,7 +144,7 @@ fn region(region: &Spanned<String>, findings: &mut Findings) {
     });
 }
 
-/// `eu-central-1`, `us-gov-west-1`: letters, then words, then a number.
+/// `eu-central-1`: letters, then words, then a number.
 fn looks_like_region(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     let Some((number, words)) = parts.split_last() else { return false };
