@@ -1,4 +1,7 @@
 //! The names of everything that dpc deploys, in one place: stacks, functions, tables, keys in the bucket.
+//!
+//! In come the names that users gave and the digests of content; out come AWS names, ARNs and keys. It refuses to know which
+//! account it is: where that matters, `${AWS::…}` stands in the name.
 
 /// The account function.
 pub const ACCOUNT_FUNCTION: &str = "dpc-account";

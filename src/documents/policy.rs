@@ -1,4 +1,7 @@
 //! IAM policies: statements that name their resources, or say why they cannot.
+//!
+//! In come actions, resources and conditions; out come policy documents and the reason of every `*`. It refuses to know whose
+//! policy it is.
 
 use serde_json::{Map, Value, json};
 

@@ -1,4 +1,7 @@
 //! The types of `dpc.yaml` and `pipeline.yaml`: what the JSON Schemas are generated from, and what rules and compiler read.
+//!
+//! In comes a tree by `source::de`; out come values that keep their places. Nothing here is judged: the shape is the
+//! schema's affair, the meaning that of rules and kinds.
 
 use schemars::JsonSchema;
 use serde::Deserialize;

@@ -1,4 +1,7 @@
 //! From files to a checked manifest: `project` reads, `manifest` types, `rules` judge.
+//!
+//! In comes a folder; out come a project and everything that is wrong with its files, in one run. This floor refuses to know
+//! AWS, and what is compiled from a manifest.
 
 pub mod decode;
 pub mod environment;

@@ -1,4 +1,7 @@
 //! What starts a pipeline: one file a kind, the whole of its compile time in it.
+//!
+//! In come triggers as users wrote them; out come findings about their values, what the plan says of them and the resource
+//! that calls the account function. This floor refuses to know what a run does.
 
 pub mod schedule;
 

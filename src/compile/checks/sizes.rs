@@ -1,4 +1,7 @@
 //! How large a compiled pipeline is, against what AWS takes.
+//!
+//! In come the documents of one pipeline; out come measures, and findings about those that are too large or soon will be. It
+//! refuses to know what made them so.
 
 use serde_json::Value;
 

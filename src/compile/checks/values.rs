@@ -1,4 +1,7 @@
 //! Runs the value checks of every kind over a manifest, and those that need two of them.
+//!
+//! In comes a manifest; out come findings about what AWS or a program would refuse. It refuses to know the kinds themselves:
+//! each knows its own values.
 
 use std::collections::BTreeMap;
 
