@@ -37,6 +37,7 @@ struct Answer {
 struct Refusal {
     code: String,
     message: String,
+    help: Option<String>,
 }
 
 /// Asks for a run.
@@ -50,9 +51,9 @@ pub async fn start(session: &Session, envelope: &Envelope) -> CloudResult<Starte
     if let Some(refusal) = answer.error {
         let code = Code::ALL.iter().copied().find(|code| code.id() == refusal.code).unwrap_or(Code::NotStarted);
         let message = format!("no run of `{}` was started: {}", envelope.pipeline, sentence(&refusal.message));
-        return Err(Box::new(
-            Finding::new(code, message).help("mend what the message names, then type the command again"),
-        ));
+        let help =
+            refusal.help.unwrap_or_else(|| "mend what the message names, then type the command again".to_owned());
+        return Err(Box::new(Finding::new(code, message).help(help)));
     }
     let run = answer.run.as_deref().and_then(|run| run.parse().ok()).ok_or_else(|| unreadable("it names no run"))?;
     let status = answer.status.ok_or_else(|| unreadable("it names no status"))?;

@@ -115,11 +115,8 @@ impl<S: Store, W: World> Account<S, W> {
         match start::handle(self, event).await {
             Ok(started) => Ok(started.to_json()),
             Err(refusal) if waits && start::is_refusal(refusal.code) => {
-                let message = match &refusal.help {
-                    Some(help) => format!("{}; {help}", refusal.message),
-                    None => refusal.message.clone(),
-                };
-                Ok(json!({ "error": { "code": refusal.code.id(), "message": message } }))
+                let (code, message, help) = (refusal.code.id(), &refusal.message, &refusal.help);
+                Ok(json!({ "error": { "code": code, "message": message, "help": help } }))
             }
             Err(finding) => Err(finding),
         }

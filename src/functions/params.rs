@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Number, Value};
 
 use crate::control::plan::{ParamPlan, Plan};
-use crate::source::{Code, Finding};
+use crate::source::{Code, Finding, suggest};
 
 /// Every parameter of the plan with its value.
 ///
@@ -16,13 +16,8 @@ use crate::source::{Code, Finding};
 pub fn resolve(plan: &Plan, given: &Map<String, Value>) -> Result<Map<String, Value>, Box<Finding>> {
     let pipeline = &plan.pipeline;
     let refused = |message: String| Finding::new(Code::BadParams, message);
-    if let Some(unknown) = given.keys().find(|name| !plan.params.contains_key(*name)) {
-        let known: Vec<String> = plan.params.keys().map(|name| format!("`{name}`")).collect();
-        let help = match known.as_slice() {
-            [] => "it has none".to_owned(),
-            _ => format!("it has {}", known.join(", ")),
-        };
-        return Err(Box::new(refused(format!("pipeline `{pipeline}` has no parameter `{unknown}`")).help(help)));
+    if let Some(finding) = unknown(pipeline, &plan.params, given) {
+        return Err(Box::new(finding));
     }
     let mut values = Map::new();
     for (name, declared) in &plan.params {
@@ -45,6 +40,19 @@ pub fn resolve(plan: &Plan, given: &Map<String, Value>) -> Result<Map<String, Va
         values.insert(name.clone(), typed);
     }
     Ok(values)
+}
+
+/// A value for a parameter that the pipeline does not declare.
+fn unknown(pipeline: &str, declared: &Map<String, Value>, given: &Map<String, Value>) -> Option<Finding> {
+    let unknown = given.keys().find(|name| !declared.contains_key(*name))?;
+    let finding = Finding::new(Code::BadParams, format!("pipeline `{pipeline}` has no parameter `{unknown}`"));
+    let known: Vec<String> = declared.keys().map(|name| format!("`{name}`")).collect();
+    let known = known.join(", ");
+    Some(finding.help(match suggest::near(unknown, declared.keys().map(String::as_str)) {
+        _ if known.is_empty() => "it has none".to_owned(),
+        Some(near) => format!("did you mean `{near}`? It has {known}"),
+        None => format!("it has {known}"),
+    }))
 }
 
 /// The value as its type, also when it comes as text, as it does from the command line and from CloudFormation.
@@ -94,5 +102,19 @@ mod tests {
         assert_eq!(typed("date", &json!("2026-02-30")), None);
         assert_eq!(typed("date", &json!("2026-02-28")), Some(json!("2026-02-28")));
         assert_eq!(typed("string", &json!(7)), Some(json!("7")));
+    }
+
+    #[test]
+    fn a_misspelt_parameter_is_recognised() {
+        let params = json!({ "sample": { "type": "number", "default": "0.25" }, "rows": { "type": "int" } });
+        let params = params.as_object().expect("it is an object").clone();
+        let given = |name: &str| [(name.to_owned(), json!("1"))].into_iter().collect();
+        let help = |name: &str| {
+            let finding = unknown("report", &params, &given(name)).expect("it is not declared");
+            finding.help.unwrap_or_default()
+        };
+        assert_eq!(help("sampel"), "did you mean `sample`? It has `sample`, `rows`");
+        assert_eq!(help("colour"), "it has `sample`, `rows`");
+        assert!(unknown("report", &params, &given("rows")).is_none());
     }
 }
