@@ -287,8 +287,10 @@ fn conclude(outcomes: &[(&Compiled, Outcome)], all: usize, here: &Here, terminal
     exit
 }
 
-/// The command that starts the first run by hand.
+/// The command that starts the first run by hand, with a place for each value that only the caller knows.
 fn next(compiled: &Compiled, here: &Here) -> String {
     let label = super::run::current_partition(&compiled.plan).map(|label| format!(" --partition {label}"));
-    format!("dpc run {}{}{}", compiled.pipeline, label.unwrap_or_default(), here.flag())
+    let open = compiled.plan.params.iter().filter(|(_, declared)| declared.get("default").is_none());
+    let params: String = open.map(|(name, _)| format!(" --param {name}=VALUE")).collect();
+    format!("dpc run {}{}{params}{}", compiled.pipeline, label.unwrap_or_default(), here.flag())
 }
