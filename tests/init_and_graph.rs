@@ -57,6 +57,19 @@ fn init_overwrites_nothing_and_then_writes_nothing() {
 }
 
 #[test]
+fn graph_takes_a_day_or_a_time_to_start_from() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/listings");
+    let day = dpc(&folder, &["graph", "listings", "--after", "2026-03-28"]);
+    assert_eq!(
+        text(&day.stdout),
+        text(&dpc(&folder, &["graph", "listings", "--after", "2026-03-28T00:00:00Z"]).stdout)
+    );
+    let word = dpc(&folder, &["graph", "listings", "--after", "yesterday"]);
+    assert_eq!(word.status.code(), Some(2));
+    assert!(text(&word.stderr).contains("write a day such as 2026-03-28"), "{}", text(&word.stderr));
+}
+
+#[test]
 fn graph_says_when_it_runs_across_a_change_of_the_clocks() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/listings");
     let output = dpc(&folder, &["graph", "listings", "--after", "2026-03-27T12:00:00Z"]);

@@ -27,12 +27,18 @@ pub struct Args {
     /// Environment whose variables are filled in; the first one unless said
     #[arg(long = "env", env = "DPC_ENV", value_name = "NAME")]
     environment: Option<String>,
-    /// List the times after this one, such as 2026-03-28T12:00:00Z, instead of from now on
-    #[arg(long, value_name = "TIME")]
+    /// List the times after this day or time, such as 2026-03-28 or 2026-03-28T12:00:00Z, instead of from now on
+    #[arg(long, value_name = "TIME", value_parser = moment)]
     after: Option<Timestamp>,
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
     format: GraphFormat,
+}
+
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let day = || text.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok();
+    let time = text.parse().ok().or_else(|| Some(day()?.timestamp()));
+    time.ok_or_else(|| "write a day such as 2026-03-28, or a time such as 2026-03-28T12:00:00Z".to_owned())
 }
 
 /// How a graph is printed.
