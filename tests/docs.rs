@@ -115,3 +115,23 @@ fn links_between_documents_lead_somewhere() {
         }
     }
 }
+
+#[test]
+fn every_dependency_has_its_line_of_why() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let why = fs::read_to_string(root().join("docs/decisions/dependencies.md")).unwrap();
+    let sections = manifest
+        .split("\n[")
+        .filter(|section| section.starts_with("dependencies]") || section.starts_with("dev-dependencies]"));
+    let names: Vec<&str> =
+        sections.flat_map(str::lines).filter_map(|line| line.split_once(" = ")).map(|(name, _)| name).collect();
+    assert!(names.len() > 20, "the manifest was read: {names:?}");
+    let missing: Vec<_> = names
+        .into_iter()
+        .filter(|name| {
+            let short = name.strip_prefix("aws-sdk").or(name.strip_prefix("aws-smithy")).unwrap_or(name);
+            !why.contains(short)
+        })
+        .collect();
+    assert!(missing.is_empty(), "docs/decisions/dependencies.md does not say why {missing:?}");
+}
