@@ -63,7 +63,7 @@ impl Printer {
     /// A printer for a run with these steps.
     pub fn new(steps: &[String]) -> Self {
         let longest = steps.iter().map(|step| step.chars().count()).max().unwrap_or(0);
-        Self { width: longest.max("Release cluster cluster".len()) }
+        Self { width: longest.max("Release cluster".len()) }
     }
 
     /// A line of the timeline.

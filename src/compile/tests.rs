@@ -69,12 +69,12 @@ fn a_chain_runs_between_its_cluster_s_creation_and_release() {
         [
             "Check input",
             "Refuse",
-            "Create cluster cluster",
+            "Create cluster",
             "aggregate",
             "publish: needs met?",
             "publish",
             "publish: skipped",
-            "Release cluster cluster",
+            "Release cluster",
             "Outcome",
             "Succeeded",
             "Failed"
@@ -83,8 +83,8 @@ fn a_chain_runs_between_its_cluster_s_creation_and_release() {
     let definition = definition(&compiled);
     let state = |name: &str| at(at(&definition, "/States"), &format!("/{name}")).clone();
     assert_eq!(state("aggregate")["Catch"][0]["Next"], state("aggregate")["Next"], "both ends lead to one state");
-    assert_eq!(state("Create cluster cluster")["Catch"][0]["Next"], json!("Outcome"), "there is nothing to release");
-    assert_eq!(state("Release cluster cluster")["Catch"][0]["Next"], json!("Outcome"), "a failed release fails no run");
+    assert_eq!(state("Create cluster")["Catch"][0]["Next"], json!("Outcome"), "there is nothing to release");
+    assert_eq!(state("Release cluster")["Catch"][0]["Next"], json!("Outcome"), "a failed release fails no run");
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn branches_hold_their_failures_and_count_for_the_cluster() {
     assert_eq!(parallel.branches.len(), 2);
     assert_eq!(states_of(&parallel.branches[0]), ["b: needs met?", "b", "b: skipped", "b: end"]);
     let definition = definition(&compiled);
-    assert_eq!(at(&definition, "/States/Create cluster main/Arguments/StepConcurrencyLevel"), &json!(2));
+    assert_eq!(at(&definition, "/States/Create main/Arguments/StepConcurrencyLevel"), &json!(2));
     assert_eq!(at(&definition, "/States/d: needs met?/Choices/0/Next"), &json!("d"));
 }
 
@@ -105,12 +105,12 @@ fn a_second_cluster_that_fails_releases_the_first() {
                 two: { emr: { release: emr-7.5.0, primary: { type: m6g.xlarge } } }\nsteps:\n  \
                 - { name: a, compute: one, shell: { command: [x] } }\n  - { name: b, compute: two, shell: { command: [x] } }\n";
     let definition = definition(&compiled(text));
-    assert_eq!(at(&definition, "/States/Create cluster one/Next"), &json!("Create cluster two"));
-    assert_eq!(at(&definition, "/States/Create cluster one/Catch/0/Next"), &json!("Outcome"));
-    assert_eq!(at(&definition, "/States/Create cluster two/Catch/0/Next"), &json!("Release cluster one"));
-    assert_eq!(at(&definition, "/States/Release cluster two/Next"), &json!("Release cluster one"));
-    assert_eq!(at(&definition, "/States/Release cluster one/Next"), &json!("Outcome"));
-    assert_eq!(at(&definition, "/States/Create cluster two/Arguments/StepConcurrencyLevel"), &json!(1));
+    assert_eq!(at(&definition, "/States/Create one/Next"), &json!("Create two"));
+    assert_eq!(at(&definition, "/States/Create one/Catch/0/Next"), &json!("Outcome"));
+    assert_eq!(at(&definition, "/States/Create two/Catch/0/Next"), &json!("Release one"));
+    assert_eq!(at(&definition, "/States/Release two/Next"), &json!("Release one"));
+    assert_eq!(at(&definition, "/States/Release one/Next"), &json!("Outcome"));
+    assert_eq!(at(&definition, "/States/Create two/Arguments/StepConcurrencyLevel"), &json!(1));
 }
 
 #[test]

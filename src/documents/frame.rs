@@ -56,12 +56,12 @@ pub fn integration(name: &str) -> String {
 
 /// The state that creates a profile's cluster.
 pub fn create_cluster(profile: &str) -> String {
-    format!("Create cluster {profile}")
+    format!("Create {profile}")
 }
 
 /// The state that terminates a profile's cluster.
 pub fn release_cluster(profile: &str) -> String {
-    format!("Release cluster {profile}")
+    format!("Release {profile}")
 }
 
 /// The state that looks whether a step's needs were met.

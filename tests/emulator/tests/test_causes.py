@@ -62,7 +62,7 @@ class Causes(unittest.TestCase):
     def test_a_clusters_failure_is_its_reason(self) -> None:
         reason = {"Code": "VALIDATION_ERROR", "Message": "no capacity in eu-central-1a"}
         for cause in written({"Cluster": {"Id": "j-1", "Status": {"StateChangeReason": reason}}}):
-            text = concluded(cause, state="Create cluster cluster")
+            text = concluded(cause, state="Create cluster")
             self.assertEqual(text, "cluster `cluster` failed: no capacity in eu-central-1a")
 
     def test_whatever_the_cause_is_the_catcher_holds(self) -> None:
