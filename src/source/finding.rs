@@ -122,6 +122,16 @@ impl Finding {
     }
 }
 
+#[cfg(test)]
+impl Finding {
+    /// One line for comparison in tests: code, message, the first line of the text at the caret, what the fix puts there.
+    pub(crate) fn told(&self, files: &super::Files) -> String {
+        let at = self.primary.as_ref().map_or("", |label| files.text_of(label.span)).lines().next().unwrap_or_default();
+        let fix = self.fix.as_ref().map(|fix| format!(" => {}", fix.replacement)).unwrap_or_default();
+        format!("{} {} @ {at}{fix}", self.code.id(), self.message)
+    }
+}
+
 /// The sink of one run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings(Vec<Finding>);

@@ -13,19 +13,7 @@ fn pipeline(text: &str) -> Vec<String> {
     let mut findings = Findings::new();
     let node = yaml::read(&files, file, &mut findings).expect("the test gives YAML");
     check(&node, &schemars::schema_for!(Manifest), &mut findings);
-    let describe = |finding: &crate::source::Finding| {
-        let at = finding
-            .primary
-            .as_ref()
-            .map_or("", |label| files.text_of(label.span))
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .to_owned();
-        let fix = finding.fix.as_ref().map(|fix| format!(" => {}", fix.replacement)).unwrap_or_default();
-        format!("{} {} @ {at}{fix}", finding.code.id(), finding.message)
-    };
-    findings.sorted().iter().map(describe).collect()
+    findings.sorted().iter().map(|finding| finding.told(&files)).collect()
 }
 
 const GOOD: &str = "name: a\nsteps:\n  - name: s\n    shell: { command: [x] }\n";

@@ -16,19 +16,7 @@ fn parse(text: &str) -> (Files, Option<Node>, Findings) {
 /// The findings of a text, one a line: code, message, the text at the caret, and what the fix puts there.
 fn found(text: &str) -> Vec<String> {
     let (files, _, findings) = parse(text);
-    let describe = |finding: &crate::source::Finding| {
-        let at = finding
-            .primary
-            .as_ref()
-            .map_or("", |label| files.text_of(label.span))
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .to_owned();
-        let fix = finding.fix.as_ref().map(|fix| format!(" => {}", fix.replacement)).unwrap_or_default();
-        format!("{} {} @ {at}{fix}", finding.code.id(), finding.message)
-    };
-    findings.iter().map(describe).collect()
+    findings.iter().map(|finding| finding.told(&files)).collect()
 }
 
 /// The tree in one line.
