@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use granit_parser::{Event, ScalarStyle, StructureStyle};
 
+use super::functions::{self, Function};
 use super::trap::Repairs;
 use super::{DEPTH, NODES, merge};
 use crate::source::node::{Entry, Key, Kind, Node, Scalar, Value};
@@ -24,6 +25,8 @@ struct Sized {
 /// A collection that is still open.
 struct Frame {
     anchor: usize,
+    /// The tag before it.
+    function: Option<Function>,
     start: usize,
     flow: bool,
     size: usize,
@@ -54,6 +57,8 @@ pub(super) struct Builder<'a> {
     text: &'a str,
     file: FileId,
     repairs: &'a Repairs<'a>,
+    /// Keys of the document below which CloudFormation's tags are read.
+    tagged: &'a [&'a str],
     findings: &'a mut Findings,
     open: Vec<Frame>,
     anchors: HashMap<usize, Anchor>,
@@ -65,9 +70,15 @@ pub(super) struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    pub fn new(text: &'a str, file: FileId, repairs: &'a Repairs<'a>, findings: &'a mut Findings) -> Self {
+    pub fn new(
+        text: &'a str,
+        file: FileId,
+        repairs: &'a Repairs<'a>,
+        tagged: &'a [&'a str],
+        findings: &'a mut Findings,
+    ) -> Self {
         let (open, anchors) = (Vec::new(), HashMap::new());
-        Self { text, file, repairs, findings, open, anchors, root: None, last_scalar: None, total: 0 }
+        Self { text, file, repairs, tagged, findings, open, anchors, root: None, last_scalar: None, total: 0 }
     }
 
     /// Where the last scalar started: what follows it may be a trap that belongs to it.
@@ -92,14 +103,15 @@ impl<'a> Builder<'a> {
 
     /// Takes an event; false when reading must stop.
     pub fn take(&mut self, event: Event<'_>, range: Range<usize>, tag: Option<Range<usize>>) -> bool {
-        if let Some(tag) = tag {
-            self.refuse_tag(tag);
-        }
+        let function = tag.and_then(|tag| self.function(tag));
         match event {
-            Event::Scalar(text, style, anchor, _) => self.scalar(text, style, anchor, range),
-            Event::SequenceStart(style, anchor, _) => self.start(style, anchor, &range, Content::List(Vec::new())),
+            Event::Scalar(text, style, anchor, _) => self.scalar(text, style, (anchor, function), range),
+            Event::SequenceStart(style, anchor, _) => {
+                self.start(style, (anchor, function), &range, Content::List(Vec::new()))
+            }
             Event::MappingStart(style, anchor, _) => {
-                self.start(style, anchor, &range, Content::Map { entries: Vec::new(), pending: None })
+                let content = Content::Map { entries: Vec::new(), pending: None };
+                self.start(style, (anchor, function), &range, content)
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(&range),
             Event::Anchor(id, name) => {
@@ -123,7 +135,13 @@ impl<'a> Builder<'a> {
         Span::new(self.file, range.start, range.end)
     }
 
-    fn scalar(&mut self, text: Cow<'_, str>, style: ScalarStyle, anchor: usize, range: Range<usize>) -> bool {
+    fn scalar(
+        &mut self,
+        text: Cow<'_, str>,
+        style: ScalarStyle,
+        (anchor, function): (usize, Option<Function>),
+        range: Range<usize>,
+    ) -> bool {
         let plain = style == ScalarStyle::Plain;
         self.last_scalar = Some(range.start);
         let raw = self.text.get(range.clone()).unwrap_or_default();
@@ -147,7 +165,7 @@ impl<'a> Builder<'a> {
             span = self.no_value(&range);
         }
         let value = Value::Scalar(Scalar { text: text.into_owned(), kind, plain });
-        let sized = Sized { node: Node { span, value }, size: 1, height: 0 };
+        let sized = self.long_form(function, Sized { node: Node { span, value }, size: 1, height: 0 });
         if anchor != 0 {
             self.anchors.insert(anchor, Anchor { name: String::new(), span, node: Some(sized.clone()) });
         }
@@ -208,7 +226,13 @@ impl<'a> Builder<'a> {
         at
     }
 
-    fn start(&mut self, style: StructureStyle, anchor: usize, range: &Range<usize>, content: Content) -> bool {
+    fn start(
+        &mut self,
+        style: StructureStyle,
+        (anchor, function): (usize, Option<Function>),
+        range: &Range<usize>,
+        content: Content,
+    ) -> bool {
         if self.open.len() >= DEPTH {
             self.findings.push(too_deep(self.span(range)));
             return false;
@@ -218,7 +242,7 @@ impl<'a> Builder<'a> {
             self.anchors.insert(anchor, Anchor { name: String::new(), span, node: None });
         }
         let flow = style == StructureStyle::Flow;
-        self.open.push(Frame { anchor, start: range.start, flow, size: 1, height: 1, content });
+        self.open.push(Frame { anchor, function, start: range.start, flow, size: 1, height: 1, content });
         true
     }
 
@@ -235,7 +259,7 @@ impl<'a> Builder<'a> {
             Content::Map { entries, .. } => Value::Map(merge::expand(entries, self.findings)),
         };
         let node = Node { span: Span::new(self.file, frame.start, end), value };
-        let sized = Sized { node, size: frame.size, height: frame.height };
+        let sized = self.long_form(frame.function, Sized { node, size: frame.size, height: frame.height });
         if let Some(anchor) = self.anchors.get_mut(&frame.anchor) {
             anchor.node = Some(sized.clone());
         }
@@ -284,13 +308,54 @@ impl<'a> Builder<'a> {
         self.findings.push(finding);
     }
 
-    fn refuse_tag(&mut self, tag: Range<usize>) {
+    /// A tag of CloudFormation's where such tags are read; any other is reported.
+    fn function(&mut self, tag: Range<usize>) -> Option<Function> {
+        let is_key = matches!(self.open.last(), Some(Frame { content: Content::Map { pending: None, .. }, .. }));
+        let read = !is_key && self.in_tagged();
         let name = self.text.get(tag.clone()).unwrap_or_default();
+        let function = Function::of(name, self.span(&tag)).filter(|_| read);
+        if function.is_none() {
+            self.refuse_tag(tag, read);
+        }
+        function
+    }
+
+    /// Whether what comes next stands below a key of the document that takes tags.
+    fn in_tagged(&self) -> bool {
+        match self.open.first().map(|frame| &frame.content) {
+            Some(Content::Map { pending: Some(Pending::Key(key)), .. }) => self.tagged.contains(&key.text.as_str()),
+            _ => false,
+        }
+    }
+
+    fn long_form(&mut self, function: Option<Function>, sized: Sized) -> Sized {
+        let Some(function) = function else { return sized };
+        self.total = self.total.saturating_add(1);
+        let Sized { node, size, height } = sized;
+        Sized { node: function.of_node(node), size: size + 1, height: height + 1 }
+    }
+
+    fn refuse_tag(&mut self, tag: Range<usize>, read: bool) {
+        let name = self.text.get(tag.clone()).unwrap_or_default();
+        if read {
+            let finding = Finding::at(
+                Code::TagRefused,
+                self.span(&tag),
+                format!("`{name}` is no function of CloudFormation"),
+                "",
+            );
+            let finding = match functions::near(name) {
+                Some(near) => finding.fix(self.span(&tag), near, format!("did you mean `{near}`?")),
+                None => finding.help("write it in the long form, such as `Fn::Transform: …`"),
+            };
+            return self.findings.push(finding);
+        }
         let finding = Finding::at(Code::TagRefused, self.span(&tag), format!("the tag `{name}` is not supported"), "")
             .why("a tag would change what the value means; dpc reads plain YAML");
         let finding = match name {
             "!Ref" | "!Sub" | "!GetAtt" | "!ImportValue" => {
-                finding.help("CloudFormation functions do not work here; `${vars.name}` takes a value from dpc.yaml")
+                finding
+                    .help("CloudFormation functions work in `resources` and `overrides`; `${vars.name}` takes a value from dpc.yaml")
             }
             _ => finding.help("delete it; a value in quotes is always text"),
         };

@@ -5,6 +5,7 @@
 //! what the keys mean.
 
 mod build;
+mod functions;
 mod merge;
 mod syntax;
 #[cfg(test)]
@@ -36,11 +37,16 @@ enum Outcome {
 /// A tree is returned also when findings were pushed (a duplicate key, for example), so that what else is wrong can be
 /// said in the same run.
 pub fn read(files: &Files, file: FileId, findings: &mut Findings) -> Option<Node> {
+    read_tagged(files, file, &[], findings)
+}
+
+/// The same, with CloudFormation's tags read below these keys of the document: `!Ref Topic` is `Ref: Topic` there.
+pub fn read_tagged(files: &Files, file: FileId, tagged: &[&str], findings: &mut Findings) -> Option<Node> {
     let text = &files.get(file).text;
     let mut repairs = Repairs::new(text);
     loop {
         let mut found = Findings::new();
-        match attempt(text, file, &repairs, &mut found) {
+        match attempt(text, file, &repairs, tagged, &mut found) {
             Outcome::Trap(trap) if repairs.add(trap.clone()) => {}
             // Too many traps in one file: say what is known.
             Outcome::Trap(_) => {
@@ -56,7 +62,7 @@ pub fn read(files: &Files, file: FileId, findings: &mut Findings) -> Option<Node
     }
 }
 
-fn attempt(text: &str, file: FileId, repairs: &Repairs<'_>, findings: &mut Findings) -> Outcome {
+fn attempt(text: &str, file: FileId, repairs: &Repairs<'_>, tagged: &[&str], findings: &mut Findings) -> Outcome {
     let options = granit_parser::options! {
         emit_anchor_events: true,
         emit_unresolved_aliases: true,
@@ -64,7 +70,7 @@ fn attempt(text: &str, file: FileId, repairs: &Repairs<'_>, findings: &mut Findi
         flow_nesting_limit: DEPTH,
         block_nesting_limit: DEPTH,
     };
-    let mut builder = Builder::new(text, file, repairs, findings);
+    let mut builder = Builder::new(text, file, repairs, tagged, findings);
     let mut documents = 0;
     for next in Parser::new_from_str_with_options(repairs.text(), options) {
         let (event, at) = match next {
