@@ -48,6 +48,8 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
         scheduled_time: None,
         partition: Some(partition(&args, &plan, &here)?),
         event_time: None,
+        event: None,
+        trigger: None,
         cause: session.caller.arn.as_deref().map(|arn| Value::String(format!("dpc run by {arn}"))),
         params,
     };

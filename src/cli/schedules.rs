@@ -55,10 +55,18 @@ mod tests {
 
     #[test]
     fn five_times_local_and_utc_across_a_change_of_the_clocks() {
-        let schedule =
-            SchedulePlan { expression: "cron(0 1 * * ? *)".to_owned(), timezone: "Europe/Berlin".to_owned() };
-        let partition =
-            PartitionPlan { by: "day".to_owned(), offset: "-1d".to_owned(), timezone: "Europe/Berlin".to_owned() };
+        let schedule = SchedulePlan {
+            expression: "cron(0 1 * * ? *)".to_owned(),
+            timezone: "Europe/Berlin".to_owned(),
+            start: None,
+            end: None,
+        };
+        let partition = PartitionPlan {
+            by: "day".to_owned(),
+            offset: "-1d".to_owned(),
+            timezone: "Europe/Berlin".to_owned(),
+            from: None,
+        };
         let plan = Plan {
             version: "1".to_owned(),
             pipeline: "listings".to_owned(),
@@ -68,6 +76,8 @@ mod tests {
             alerts: Vec::new(),
             partition,
             schedules: vec![schedule],
+            events: Vec::new(),
+            executions: None,
             params: serde_json::Map::new(),
             steps: serde_json::Map::new(),
         };

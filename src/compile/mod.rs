@@ -154,6 +154,8 @@ impl<'a> Model<'a> {
             alerts: self.announced.iter().map(|status| status.as_str().to_owned()).collect(),
             partition: partition(self.manifest),
             schedules: self.schedules.iter().map(|(schedule, _)| schedule.clone()).collect(),
+            events: Vec::new(),
+            executions: None,
             params: params.collect(),
             steps: self.arguments.iter().map(|(step, list)| ((*step).to_owned(), strings(list))).collect(),
         }
@@ -197,6 +199,7 @@ fn partition(manifest: &Manifest) -> PartitionPlan {
         by: or(partition.map(|partition| &partition.by), "day"),
         offset: or(partition.and_then(|partition| partition.offset.as_ref()), "0"),
         timezone: or(partition.and_then(|partition| partition.timezone.as_ref()), "UTC"),
+        from: None,
     }
 }
 

@@ -4,11 +4,13 @@
 //! structured graph, rendered arguments). This floor refuses to know AWS clients, files and the clock.
 
 pub mod archive;
+pub mod condition;
 pub mod cron;
 pub mod dag;
 pub mod digest;
 pub mod duration;
 pub mod names;
+pub mod nesting;
 pub mod partition;
 pub mod plan;
 pub mod render;

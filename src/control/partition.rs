@@ -99,7 +99,7 @@ fn has_form_of(text: &str, example: &str) -> bool {
 }
 
 /// Units of an offset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Unit {
     Hour,
     Day,
@@ -109,7 +109,7 @@ enum Unit {
 }
 
 /// A shift of the scheduled time: `-1d`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Offset {
     count: i32,
     unit: Unit,
@@ -151,6 +151,17 @@ impl Offset {
         Ok(Self { count: if text.starts_with('-') { -count } else { count }, unit })
     }
 
+    /// How many units; negative is the past.
+    pub fn count(self) -> i32 {
+        self.count
+    }
+
+    /// This many of its unit instead: `-1d` becomes `-3d`.
+    #[must_use]
+    pub fn times(self, count: i32) -> Self {
+        Self { count, ..self }
+    }
+
     fn span(self) -> Span {
         let count = i64::from(self.count);
         match self.unit {
@@ -160,6 +171,12 @@ impl Offset {
             Unit::Month => count.months(),
             Unit::Year => count.years(),
         }
+    }
+}
+
+impl Default for Offset {
+    fn default() -> Self {
+        Self::ZERO
     }
 }
 

@@ -237,7 +237,7 @@ proptest! {
 
     #[test]
     fn a_plan_reads_back(by in partitioned(), zone in zones()) {
-        let plan = PartitionPlan { by: by.to_owned(), offset: "0".to_owned(), timezone: zone.to_owned() };
+        let plan = PartitionPlan { by: by.to_owned(), offset: "0".to_owned(), timezone: zone.to_owned(), from: None };
         prop_assert_eq!(PartitionSpec::of_plan(&plan), Ok(spec(by, "0", zone)));
     }
 }

@@ -34,6 +34,12 @@ pub struct Envelope {
     /// RFC 3339; for `event`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_time: Option<String>,
+    /// The event itself; for `event`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<Value>,
+    /// Which of the plan's `events` it is; for `event`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<String>,
     /// Why, for people: recorded with the run, never interpreted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Value>,

@@ -236,6 +236,8 @@ pub fn missed(plan: &Plan, due: Timestamp) -> Envelope {
         scheduled_time: Some(due.to_string()),
         partition: None,
         event_time: None,
+        event: None,
+        trigger: None,
         cause: Some(Value::String("missed schedule, started by the sweep".to_owned())),
         params: serde_json::Map::new(),
     }

@@ -306,8 +306,20 @@ pub(super) fn plan() -> Plan {
         state_machine: "arn:aws:states:eu-central-1:111111111111:stateMachine:dpc-listings".into(),
         topic: Some("arn:aws:sns:eu-central-1:111111111111:dpc-listings".into()),
         alerts: vec!["FAILED".into(), "TIMED_OUT".into(), "ABORTED".into(), "SUCCEEDED".into()],
-        partition: PartitionPlan { by: "day".into(), offset: "-1d".into(), timezone: "Europe/Berlin".into() },
-        schedules: vec![SchedulePlan { expression: "cron(0 3 * * ? *)".into(), timezone: "Europe/Berlin".into() }],
+        partition: PartitionPlan {
+            by: "day".into(),
+            offset: "-1d".into(),
+            timezone: "Europe/Berlin".into(),
+            from: None,
+        },
+        schedules: vec![SchedulePlan {
+            expression: "cron(0 3 * * ? *)".into(),
+            timezone: "Europe/Berlin".into(),
+            start: None,
+            end: None,
+        }],
+        events: Vec::new(),
+        executions: None,
         params: serde_json::Map::new(),
         steps: steps.as_object().unwrap().clone(),
     }

@@ -50,7 +50,7 @@ impl Schedule {
             (None, None) | (Some(_), Some(_)) => return None,
         };
         let timezone = self.timezone.as_ref().map_or(default_zone, |zone| zone.value.as_str()).to_owned();
-        Some(SchedulePlan { expression, timezone })
+        Some(SchedulePlan { expression, timezone, start: None, end: None })
     }
 }
 
@@ -71,6 +71,8 @@ pub fn resource(schedule: &SchedulePlan, pipeline: &str, space: &str) -> (String
         scheduled_time: Some(SCHEDULED_TIME.to_owned()),
         partition: None,
         event_time: None,
+        event: None,
+        trigger: None,
         cause: None,
         params: serde_json::Map::new(),
     };

@@ -177,7 +177,12 @@ fn between_is_open_at_its_start_and_closed_at_its_end() {
 
 #[test]
 fn a_plan_is_read_back() {
-    let plan = |expression: &str| SchedulePlan { expression: expression.to_owned(), timezone: "Europe/Berlin".into() };
+    let plan = |expression: &str| SchedulePlan {
+        expression: expression.to_owned(),
+        timezone: "Europe/Berlin".into(),
+        start: None,
+        end: None,
+    };
     for expression in ["cron(0 3 * * ? *)", "rate(5 minutes)", "rate(1 day)"] {
         assert_eq!(Schedule::of_plan(&plan(expression)).unwrap().expression(), expression);
     }
