@@ -77,12 +77,16 @@ def eventually(look: Callable[[], Any], seconds: float = 15.0) -> Any:
     raise AssertionError(f"still {value!r} after {seconds} s")
 
 
-def role(account: str, name: str = "any", service: str = "lambda.amazonaws.com") -> str:
-    """The ARN of a role that exists."""
+def role(account: str, name: str = "any", service: str = "lambda.amazonaws.com", allowed: tuple[str, ...] = ("*",)) -> str:
+    """The ARN of a role that exists; a new one may do what is `allowed`, with anything."""
     iam = client("iam", account)
     trust = {"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": service}}]}
     try:
-        return str(iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"])
+        arn = str(iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"])
+        if allowed:
+            statement = {"Effect": "Allow", "Action": list(allowed), "Resource": "*"}
+            iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=json.dumps({"Statement": [statement]}))
+        return arn
     except iam.exceptions.EntityAlreadyExistsException:
         return str(iam.get_role(RoleName=name)["Role"]["Arn"])
 
@@ -97,11 +101,12 @@ class Machine:
         self.sfn = client("stepfunctions", account)
         definition = {"QueryLanguage": "JSONata", "StartAt": start, "States": states}
         timeout = more.pop("TimeoutSeconds", None)
+        more.setdefault("roleArn", role(account))
         if timeout is not None:
             definition["TimeoutSeconds"] = timeout
         self.name = f"m{Machine.made}"
         answer = self.sfn.create_state_machine(
-            name=self.name, definition=json.dumps(definition), roleArn=role(account), **more
+            name=self.name, definition=json.dumps(definition), **more
         )
         self.arn = answer["stateMachineArn"]
 
