@@ -141,7 +141,7 @@ impl<'a> View<'a> {
     fn json(&self, after: Timestamp) -> Value {
         let manifest = self.manifest();
         let step = |step: &Step| {
-            let needs: Vec<&str> = step.needs.iter().map(|need| need.as_str()).collect();
+            let needs: Vec<&str> = step.needs.iter().map(|need| need.step.as_str()).collect();
             let compute = manifest.profile_of(step).map(|(name, _)| name.as_str());
             json!({ "name": step.name.value, "needs": needs, "compute": compute, "does": does(step) })
         };
@@ -217,7 +217,7 @@ fn draw<'a>(flow: &'a Flow, prefix: &str, lines: &mut Vec<(String, &'a str)>) {
 }
 
 fn needs(step: &Step) -> String {
-    let names: Vec<&str> = step.needs.iter().map(|need| need.as_str()).collect();
+    let names: Vec<&str> = step.needs.iter().map(|need| need.step.as_str()).collect();
     if names.is_empty() { "at once".to_owned() } else { format!("after {}", names.join(", ")) }
 }
 

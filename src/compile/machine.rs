@@ -13,6 +13,7 @@ use crate::compute::Request;
 use crate::control::dag::Flow;
 use crate::documents::frame;
 use crate::documents::states::{Catcher, Choice, Fail, Machine, Parallel, Pass, Rule, State, States, Succeed, code};
+use crate::steps::Work;
 
 /// The machine of a pipeline.
 pub(super) fn build(model: &Model<'_>) -> Machine {
@@ -21,7 +22,7 @@ pub(super) fn build(model: &Model<'_>) -> Machine {
     let after_steps = first_release.unwrap_or_else(|| frame::OUTCOME.to_owned());
 
     let mut steps = States::default();
-    let first_step = Lowering { model }.flow(&model.flow, &after_steps, &mut steps);
+    let first_step = Lowering { model }.flow(&model.body.flow, &after_steps, &mut steps);
     let first = model.profiles.first().map_or(first_step.clone(), |(profile, _)| frame::create_cluster(profile));
 
     check_input(model, &first, &mut body);
@@ -55,14 +56,14 @@ fn check_input(model: &Model<'_>, first: &str, body: &mut States) {
 
 /// Clusters one after the other; where one fails, the ones before it are released.
 fn provide(model: &Model<'_>, first_step: &str, body: &mut States) {
-    let tags = model.users_tags();
+    let tags = super::users_tags(model.manifest);
     for (at, (profile, kind)) in model.profiles.iter().enumerate() {
         let request = Request {
             profile,
             pipeline: model.name,
             space: &model.context.space,
             tags: &tags,
-            width: width(&model.flow, &|step| model.profile(step) == Some(profile.value.as_str())),
+            width: width(&model.body.flow, &|step| model.profile(step) == Some(profile.value.as_str())),
         };
         let mut task = kind.provide(&request);
         let before = at.checked_sub(1).and_then(|before| model.profiles.get(before));
@@ -171,11 +172,12 @@ impl Lowering<'_> {
     }
 
     fn step(&self, name: &str, next: &str, scope: &mut States) -> String {
-        let Some((step, _, profile)) = self.model.steps.iter().find(|(step, _, _)| step.name.value == name) else {
+        let Some(made) = self.model.body.steps.iter().find(|made| made.step.name.value == name) else {
             return next.to_owned();
         };
-        let Some(kind) = step.kind() else { return next.to_owned() };
-        let mut task = kind.task(name, profile);
+        let step = made.step;
+        let Work::Task(task) = &made.work;
+        let mut task = task.as_ref().clone();
         task.comment = step.description.as_ref().map(|description| description.value.trim().to_owned());
         task.timeout_seconds = step.timeout_seconds();
         task.retry.extend(step.retry.as_ref().map(|retry| retry.retrier()));
@@ -184,7 +186,7 @@ impl Lowering<'_> {
         task.next = next.to_owned();
         let entry = if step.needs.is_empty() { name.to_owned() } else { frame::needs_met(name) };
         if !step.needs.is_empty() {
-            let needs: Vec<&str> = step.needs.iter().map(|need| need.value.as_str()).collect();
+            let needs: Vec<&str> = step.needs.iter().map(|need| need.value.step.as_str()).collect();
             let rule = Rule {
                 condition: frame::all_succeeded(&needs),
                 assign: Map::new(),
@@ -217,6 +219,6 @@ fn name_of_end(branch: &Flow) -> String {
 
 impl Model<'_> {
     fn profile(&self, step: &str) -> Option<&str> {
-        self.steps.iter().find(|(other, _, _)| other.name.value == step).map(|(_, _, profile)| *profile)
+        self.body.steps.iter().find(|made| made.step.name.value == step).and_then(|made| made.profile)
     }
 }

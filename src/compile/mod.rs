@@ -10,17 +10,22 @@ mod stack;
 
 use std::collections::BTreeMap;
 
+use serde_json::{Map, Value};
+
+use crate::compute::Compute;
 use crate::control::archive::{self, Archive};
 use crate::control::dag::{self, Flow};
 use crate::control::names;
 use crate::control::plan::{ParamPlan, PartitionPlan, Plan, SchedulePlan};
 use crate::control::run::Status;
+use crate::documents::policy::Statement;
 use crate::documents::states::Machine;
+use crate::documents::template::Resource;
 use crate::documents::template::Template;
 use crate::language::manifest::Manifest;
 use crate::language::project::Pipeline;
 use crate::source::{Findings, Span, Spanned};
-use crate::steps::{self, Argument, Step};
+use crate::steps::{self, Bench, Step, Tree, Work};
 use crate::{alerts, compute};
 
 /// What a pipeline is compiled for. The account and the region are not part of it.
@@ -44,6 +49,8 @@ pub struct Compiled {
     pub plan: Plan,
     /// The pipeline's folder.
     pub artifact: Archive,
+    /// Other files that must lie in the account's bucket, by key.
+    pub uploads: BTreeMap<String, Vec<u8>>,
     /// Tags of the stack.
     pub tags: BTreeMap<String, String>,
     /// The place in the manifest that made each resource, by logical id.
@@ -59,14 +66,30 @@ struct Model<'a> {
     manifest: &'a Manifest,
     context: &'a Context,
     name: &'a str,
-    flow: Flow,
-    /// Steps in the order written, with their profiles.
-    steps: Vec<(&'a Step, Span, &'a str)>,
+    body: Body<'a>,
     /// Profiles that some step uses, in the order written.
     profiles: Vec<(&'a Spanned<String>, &'a dyn compute::Kind)>,
-    arguments: Vec<(&'a str, Vec<Argument>)>,
     schedules: Vec<(SchedulePlan, Span)>,
     announced: Vec<Status>,
+}
+
+/// Steps and how they follow one another.
+struct Body<'a> {
+    flow: Flow,
+    /// In the order written.
+    steps: Vec<Made<'a>>,
+}
+
+/// A step and what its kind has made of it.
+struct Made<'a> {
+    step: &'a Step,
+    span: Span,
+    profile: Option<&'a str>,
+    work: Work,
+    plan: Vec<(String, Tree)>,
+    statements: Vec<Statement>,
+    resources: Vec<(String, Resource)>,
+    uploads: Vec<(String, Vec<u8>)>,
 }
 
 /// Compiles a pipeline. `None` when something is wrong with it; what, is in `findings`, unless an earlier stage has said
@@ -90,11 +113,7 @@ impl<'a> Model<'a> {
     /// `None` when steps, needs or profiles do not fit together, which the language's rules report.
     fn of(manifest: &'a Manifest, context: &'a Context, artifact: &Archive, findings: &mut Findings) -> Option<Self> {
         let name = manifest.name.value.as_str();
-        let mut steps = Vec::new();
-        for step in &manifest.steps.value {
-            let (profile, _) = manifest.profile_of(step)?;
-            steps.push((&step.value, step.span, profile.as_str()));
-        }
+        let steps: Vec<(&Step, Span)> = manifest.steps.value.iter().map(|step| (&step.value, step.span)).collect();
         let graph = manifest.graph();
         let known = |need: &String| graph.iter().any(|(name, _)| name == need);
         let unique =
@@ -107,22 +126,24 @@ impl<'a> Model<'a> {
             return None;
         }
         let flow = dag::structure(&graph).ok()?;
+        let tags = users_tags(manifest);
+        let mut made = Vec::new();
+        for (step, span) in steps {
+            let profile = manifest.profile_of(step).map(|(name, compute)| (name.value.as_str(), &compute.value));
+            let bench = bench(name, step, profile, artifact, &tags);
+            let profile = profile.map(|(name, _)| name).filter(|_| bench.profile.is_some());
+            made.push(make((step, span), profile, bench, findings)?);
+        }
+        let body = Body { flow, steps: made };
         let mut profiles = Vec::new();
         for (profile, compute) in manifest.compute.iter() {
-            if steps.iter().any(|(_, _, used)| *used == profile.value) {
+            if body.steps.iter().any(|made| made.profile == Some(profile.value.as_str())) {
                 profiles.push((profile, compute.value.kind()?));
             }
         }
-        let mut arguments = Vec::new();
-        for (step, _, _) in &steps {
-            let of = steps::Context { pipeline: name, step: &step.name.value, archive: &artifact.sha256 };
-            let list = step.kind()?.arguments(&of);
-            steps::check_length(&list, &step.name, findings);
-            arguments.push((step.name.value.as_str(), list));
-        }
         let announced = alerts::statuses(manifest.alerts.iter().map(|alert| &alert.value));
         let schedules = schedules(manifest);
-        Some(Self { manifest, context, name, flow, steps, profiles, arguments, schedules, announced })
+        Some(Self { manifest, context, name, body, profiles, schedules, announced })
     }
 
     fn compile(&self, artifact: Archive) -> Compiled {
@@ -132,12 +153,11 @@ impl<'a> Model<'a> {
         let (template, origins) = stack::build(self, &machine, &integrations, &plan);
         let sizes = checks::sizes::measure(&template, &machine, &plan);
         let pipeline = self.name.to_owned();
-        Compiled { pipeline, template, plan, artifact, tags: self.stack_tags(), origins, machine, sizes }
+        let uploads = self.body.steps.iter().flat_map(|made| made.uploads.iter().cloned()).collect();
+        Compiled { pipeline, template, plan, artifact, uploads, tags: self.stack_tags(), origins, machine, sizes }
     }
 
     fn plan(&self) -> Plan {
-        let strings =
-            |list: &[Argument]| serde_json::json!({ "args": list.iter().map(Argument::text).collect::<Vec<_>>() });
         let params = self.manifest.params.iter().map(|(name, param)| {
             let plan = ParamPlan {
                 r#type: param.kind.value.clone(),
@@ -157,17 +177,12 @@ impl<'a> Model<'a> {
             events: Vec::new(),
             executions: None,
             params: params.collect(),
-            steps: self.arguments.iter().map(|(step, list)| ((*step).to_owned(), strings(list))).collect(),
+            steps: self.body.plan(&Tree::plan),
         }
     }
 
-    /// The user's tags, in the order written.
-    fn users_tags(&self) -> Vec<(String, String)> {
-        self.manifest.tags.iter().map(|(key, value)| (key.value.clone(), value.value.clone())).collect()
-    }
-
     fn stack_tags(&self) -> BTreeMap<String, String> {
-        let mut tags: BTreeMap<String, String> = self.users_tags().into_iter().collect();
+        let mut tags: BTreeMap<String, String> = users_tags(self.manifest).into_iter().collect();
         tags.insert(names::PIPELINE_TAG.to_owned(), self.name.to_owned());
         tags.insert(names::SPACE_TAG.to_owned(), self.context.space.clone());
         if let Some(owner) = &self.manifest.owner {
@@ -175,6 +190,61 @@ impl<'a> Model<'a> {
         }
         tags
     }
+}
+
+impl Body<'_> {
+    /// What the plan holds for each step.
+    fn plan(&self, form: &dyn Fn(&Tree) -> Value) -> Map<String, Value> {
+        let entry = |made: &Made<'_>| {
+            let kept = made.plan.iter().map(|(key, tree)| (key.clone(), form(tree)));
+            (made.step.name.value.clone(), Value::Object(kept.collect()))
+        };
+        self.steps.iter().map(entry).collect()
+    }
+}
+
+/// The user's tags, in the order written.
+fn users_tags(manifest: &Manifest) -> Vec<(String, String)> {
+    manifest.tags.iter().map(|(key, value)| (key.value.clone(), value.value.clone())).collect()
+}
+
+fn bench<'a>(
+    pipeline: &'a str,
+    step: &'a Step,
+    profile: Option<(&'a str, &'a Compute)>,
+    artifact: &'a Archive,
+    tags: &'a [(String, String)],
+) -> Bench<'a> {
+    let runs_on = step.kind().map(|kind| kind.runs_on());
+    Bench {
+        pipeline,
+        step: &step.name.value,
+        archive: &artifact.sha256,
+        profile: profile.filter(|_| runs_on.is_some_and(|on| !on.possible().is_empty())),
+        tags,
+        wants_output: false,
+        siblings: None,
+        plan: Vec::new(),
+        statements: Vec::new(),
+        resources: Vec::new(),
+        uploads: Vec::new(),
+    }
+}
+
+/// Lets a step's kind do its work.
+fn make<'a>(
+    (step, span): (&'a Step, Span),
+    profile: Option<&'a str>,
+    mut bench: Bench<'_>,
+    findings: &mut Findings,
+) -> Option<Made<'a>> {
+    let work = step.kind()?.work(&mut bench)?;
+    if bench.profile.is_some_and(|(_, compute)| compute.emr.is_some()) {
+        let arguments = bench.plan.iter().filter(|(key, _)| key == "args");
+        arguments.for_each(|(_, arguments)| steps::check_length(arguments, &step.name, findings));
+    }
+    let Bench { plan, statements, resources, uploads, .. } = bench;
+    Some(Made { step, span, profile, work, plan, statements, resources, uploads })
 }
 
 /// Whether a name of the user's may become part of state names, ids and expressions. The language's rules say what is

@@ -8,15 +8,16 @@ use serde_json::{Value, json};
 use super::Model;
 use crate::control::names;
 use crate::documents::integration::Integration;
-use crate::documents::policy::Statement;
+use crate::documents::policy::{self, Statement};
 use crate::documents::template::{reference, sub, verbatim};
 use crate::language::values::Location;
 use crate::source::Spanned;
 
 /// The state machine's.
-pub(super) fn of_machine(integrations: &[Integration], pipeline: &str) -> Vec<Statement> {
-    let mut statements: Vec<Statement> =
-        integrations.iter().flat_map(|integration| (integration.permissions)(pipeline)).collect();
+pub(super) fn of_machine(integrations: &[Integration], model: &Model<'_>) -> Vec<Statement> {
+    let of_integrations = integrations.iter().flat_map(|integration| (integration.permissions)(model.name));
+    let of_steps = model.body.steps.iter().flat_map(|made| made.statements.iter().cloned());
+    let mut statements = policy::joined(of_integrations.chain(of_steps));
     // https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
     statements.push(
         Statement::allow(

@@ -18,7 +18,7 @@ use crate::documents::policy;
 use crate::documents::states::Machine;
 use crate::documents::template::{Resource, Template, attribute, reference, sub};
 use crate::source::Span;
-use crate::steps::Argument;
+use crate::steps::Tree;
 use crate::triggers::schedule;
 
 type Origins = BTreeMap<String, Span>;
@@ -62,6 +62,11 @@ pub(super) fn build(
         }
     }
     out.add(frame::REGISTRATION, name, registration(model, plan));
+    for made in &model.body.steps {
+        for (id, resource) in &made.resources {
+            out.add(id.clone(), made.span, resource.clone());
+        }
+    }
     for (plan, span) in &model.schedules {
         let (id, resource) = schedule::resource(plan, model.name, &model.context.space);
         out.add(id, *span, resource);
@@ -120,7 +125,7 @@ fn state_machine(model: &Model<'_>, machine: &Machine) -> Resource {
 }
 
 fn machine_role(model: &Model<'_>, integrations: &[Integration]) -> Resource {
-    let statements = permissions::of_machine(integrations, model.name);
+    let statements = permissions::of_machine(integrations, model);
     let machine = sub(names::arn("states", &format!("stateMachine:{}", names::pipeline_resource(model.name))));
     let conditions = json!({
         "StringEquals": { "aws:SourceAccount": reference("AWS::AccountId") },
@@ -193,22 +198,11 @@ fn registration(model: &Model<'_>, plan: &Plan) -> Resource {
         if plan.topic.is_some() {
             properties.insert("topic".to_owned(), reference(frame::TOPIC));
         }
-        let steps = model.arguments.iter().map(|(step, list)| {
-            let args: Vec<Value> = list.iter().map(argument).collect();
-            ((*step).to_owned(), json!({ "args": args }))
-        });
-        properties.insert("steps".to_owned(), Value::Object(steps.collect()));
+        properties.insert("steps".to_owned(), Value::Object(model.body.plan(&Tree::property)));
     }
     Resource::new(
         "Custom::DpcPipeline",
         "The entry by which the account function knows the pipeline",
         json!({ "ServiceToken": sub(names::account_function_arn()), "ServiceTimeout": "120", "Plan": properties }),
     )
-}
-
-fn argument(argument: &Argument) -> Value {
-    match argument {
-        Argument::Own(text) if text.contains("${") => sub(text.clone()),
-        Argument::Own(text) | Argument::Users(text) => json!(text),
-    }
 }

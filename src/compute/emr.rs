@@ -243,9 +243,9 @@ fn task(integration: &Integration, arguments: Value) -> Task {
     }
 }
 
-/// The task that runs a script on a profile's cluster, with the arguments that the run's input holds for the step.
+/// The task that runs a script on a profile's cluster with these arguments.
 /// EMR goes on with other steps when one fails, because they may be running beside it.
-pub fn run_script(step: &str, profile: &str) -> Task {
+pub fn run_script(step: &str, profile: &str, arguments: Value) -> Task {
     task(
         &ADD_STEP,
         json!({
@@ -255,7 +255,7 @@ pub fn run_script(step: &str, profile: &str) -> Task {
                 "ActionOnFailure": "CONTINUE",
                 "HadoopJarStep": {
                     "Jar": frame::substitution(frame::SCRIPT_RUNNER),
-                    "Args": frame::arguments_of(step),
+                    "Args": arguments,
                 },
             },
         }),

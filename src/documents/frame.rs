@@ -81,11 +81,6 @@ pub fn variable(profile: &str, what: &str) -> String {
     format!("{}_{what}", profile.replace('-', "_"))
 }
 
-/// A step's rendered arguments: `$input.steps.aggregate.args`.
-pub fn arguments_of(step: &str) -> String {
-    code(&format!("$input.steps.`{step}`.args"))
-}
-
 /// Results with one step recorded as done.
 pub fn record_success(key: &str) -> Value {
     json!(code(&format!("$merge([$states.input, {{{}: {{\"status\": \"SUCCEEDED\"}}}}])", quoted(key))))

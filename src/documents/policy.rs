@@ -83,6 +83,33 @@ fn one_or_many(mut values: Vec<Value>) -> Value {
     if values.len() == 1 { values.remove(0) } else { Value::Array(values) }
 }
 
+/// The statements, those of one name and one condition joined into one with the resources of all.
+pub fn joined(statements: impl IntoIterator<Item = Statement>) -> Vec<Statement> {
+    let mut joined: Vec<Statement> = Vec::new();
+    for statement in statements {
+        let same = |other: &&mut Statement| other.sid == statement.sid && other.conditions == statement.conditions;
+        match joined.iter_mut().find(same) {
+            None => joined.push(statement),
+            Some(other) => {
+                other.actions.extend(
+                    statement
+                        .actions
+                        .iter()
+                        .filter(|action| !other.actions.contains(action))
+                        .copied()
+                        .collect::<Vec<_>>(),
+                );
+                for resource in statement.resources {
+                    if !other.has(&resource) {
+                        other.resources.push(resource);
+                    }
+                }
+            }
+        }
+    }
+    joined
+}
+
 /// A policy document of these statements.
 pub fn document(statements: &[Statement]) -> Value {
     json!({ "Version": "2012-10-17", "Statement": statements.iter().map(Statement::to_value).collect::<Vec<_>>() })

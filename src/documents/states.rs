@@ -251,16 +251,17 @@ pub fn code(expression: &str) -> String {
 /// Text that stays text, whatever it looks like: what would be read as code, or substituted through
 /// `DefinitionSubstitutions`, becomes an expression that yields it.
 pub fn text(literal: &str) -> String {
-    if literal.starts_with("{%") || literal.contains("${") {
-        code(&quoted(literal).replace("${", "$\" & \"{"))
-    } else {
-        literal.to_owned()
-    }
+    if literal.starts_with("{%") || literal.contains("${") { code(&self::literal(literal)) } else { literal.to_owned() }
 }
 
 /// A JSONata string literal; JSONata reads JSON's escapes.
 pub fn quoted(literal: &str) -> String {
     Value::String(literal.to_owned()).to_string()
+}
+
+/// A JSONata string literal in a definition, where `${` is CloudFormation's.
+pub fn literal(text: &str) -> String {
+    quoted(text).replace("${", "$\" & \"{")
 }
 
 #[cfg(test)]

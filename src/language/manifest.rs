@@ -100,7 +100,7 @@ pub struct Manifest {
 impl Manifest {
     /// Every step with its needs, in the order written.
     pub fn graph(&self) -> Vec<(String, Vec<String>)> {
-        let needs = |step: &Step| step.needs.iter().map(|need| need.value.clone()).collect();
+        let needs = |step: &Step| step.needs.iter().map(|need| need.value.step.clone()).collect();
         self.steps.value.iter().map(|step| (step.name.value.clone(), needs(&step.value))).collect()
     }
 

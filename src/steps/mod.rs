@@ -3,6 +3,8 @@
 //! In come steps as users wrote them; out come findings about their values, the task that each becomes, and the
 //! arguments that are rendered when a run starts. This floor refuses to know the graph of steps and the template.
 
+mod bench;
+mod need;
 pub mod runner;
 pub mod shell;
 pub mod spark;
@@ -12,8 +14,12 @@ use serde::Deserialize;
 
 use crate::compute::emr::not_a_duration;
 use crate::control::duration::Duration;
+use crate::documents::integration::Integration;
 use crate::documents::states::{Retrier, Task};
-use crate::source::{Code, Finding, Findings, Spanned};
+use crate::source::{Code, Finding, Findings, Span, Spanned};
+
+pub use bench::Bench;
+pub use need::{Need, OnSkip};
 
 /// One unit of work. Exactly one of the step kinds.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -26,7 +32,7 @@ pub struct Step {
     /// Steps that must have succeeded before this one starts.
     #[serde(default)]
     #[schemars(extend("x-dpc-also" = ["dependsOn", "after", "requires", "upstream", "runAfter"]))]
-    pub needs: Vec<Spanned<String>>,
+    pub needs: Vec<Spanned<Need>>,
     /// Name of the compute profile; not needed when the pipeline has one.
     pub compute: Option<Spanned<String>>,
     /// What to do when the step fails.
@@ -60,29 +66,77 @@ pub trait Kind {
     /// Reports values that AWS or the program would refuse.
     fn check(&self, findings: &mut Findings);
 
-    /// Applications that the step's compute profile must install.
-    fn applications(&self) -> &'static [&'static str];
+    /// The compute profiles that it can run on.
+    fn runs_on(&self) -> RunsOn;
 
-    /// The task that runs it on a compute profile. Retry, time-out, catcher, output and next state are the caller's.
-    fn task(&self, step: &str, profile: &str) -> Task;
+    /// Applications that the step's compute profile must install, where a profile installs any.
+    fn applications(&self) -> &'static [&'static str] {
+        &[]
+    }
 
-    /// Its arguments, rendered when a run starts.
-    fn arguments(&self, context: &Context<'_>) -> Vec<Argument>;
+    /// What of its work others can read as `{{ steps.<name>.output }}`.
+    fn output(&self) -> Output;
 
-    /// Every text of the user's that becomes part of them.
+    /// Every text of the user's that may hold `{{ }}`: those at the places that [`KINDS`] names.
     fn texts(&self) -> Vec<&Spanned<String>>;
+
+    /// What it becomes. Retry, time-out, catcher, output and next state are the caller's. `None` where the profile is of a
+    /// kind that it cannot run on, which a rule reports.
+    fn work(&self, bench: &mut Bench<'_>) -> Option<Work>;
 }
 
-/// What arguments are made for.
-#[derive(Clone, Copy, Debug)]
-pub struct Context<'a> {
-    /// The pipeline's name.
-    pub pipeline: &'a str,
-    /// The step's name.
-    pub step: &'a str,
-    /// SHA-256 of the pipeline's archive.
-    pub archive: &'a str,
+/// The compute profiles that a kind can run on, by their keys in `compute`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunsOn {
+    /// It needs none, and a step of this kind that names one is wrong.
+    Nothing,
+    /// It needs one of these.
+    OneOf(&'static [&'static str]),
+    /// It takes one of these, or what the account has.
+    MaybeOneOf(&'static [&'static str]),
 }
+
+impl RunsOn {
+    /// The kinds of profile that are possible.
+    pub fn possible(self) -> &'static [&'static str] {
+        match self {
+            RunsOn::Nothing => &[],
+            RunsOn::OneOf(kinds) | RunsOn::MaybeOneOf(kinds) => kinds,
+        }
+    }
+}
+
+/// What others can read of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Nothing.
+    None,
+    /// What it wrote to `$DPC_OUTPUT`; another state fetches it.
+    File,
+    /// What this expression makes of the state's result.
+    Result(&'static str),
+}
+
+/// What a step becomes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Work {
+    /// One task.
+    Task(Box<Task>),
+}
+
+/// A kind of step: its key, and where in it texts may hold `{{ }}` (`[]` is any item, `*` any value, `**` anything below).
+#[derive(Clone, Copy, Debug)]
+pub struct KindOfStep {
+    /// The key of a step that chooses it.
+    pub key: &'static str,
+    /// Places of templates, relative to that key's value.
+    pub templates: &'static [&'static str],
+    /// The Step Functions integrations that it uses.
+    pub integrations: &'static [Integration],
+}
+
+/// Every kind of step. A new kind is a field of [`Step`], a line here, and a line in [`Step::kinds`].
+pub const KINDS: &[KindOfStep] = &[spark::KIND, shell::KIND];
 
 /// One argument.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,16 +156,38 @@ impl Argument {
     }
 }
 
+/// A value with texts in it, for a state's arguments.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Tree {
+    /// A text that may be a template.
+    Text(Argument),
+    /// A number, a boolean or nothing.
+    Fixed(serde_json::Value),
+    /// A list.
+    List(Vec<Tree>),
+    /// A mapping in the order written.
+    Map(Vec<(String, Tree)>),
+}
+
 /// Step Functions retries for at most a year, the longest that an execution lives:
 /// <https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html>.
 const LONGEST: Duration = Duration(365 * 86_400);
 
 impl Step {
-    /// The kind that was chosen. A new kind is a field above and a line here.
+    /// Every kind that the user has given, with its key and its place: more than one, or none, is a mistake.
+    pub fn kinds(&self) -> Vec<(&'static str, Span, &dyn Kind)> {
+        fn one<'a, K: Kind>(
+            kind: &KindOfStep,
+            given: Option<&'a Spanned<K>>,
+        ) -> Option<(&'static str, Span, &'a dyn Kind)> {
+            given.map(|given| (kind.key, given.span, &given.value as &dyn Kind))
+        }
+        [one(&spark::KIND, self.spark.as_ref()), one(&shell::KIND, self.shell.as_ref())].into_iter().flatten().collect()
+    }
+
+    /// The kind that was chosen.
     pub fn kind(&self) -> Option<&dyn Kind> {
-        let spark = self.spark.as_ref().map(|spark| &spark.value as &dyn Kind);
-        let shell = self.shell.as_ref().map(|shell| &shell.value as &dyn Kind);
-        spark.or(shell)
+        self.kinds().first().map(|(_, _, kind)| *kind)
     }
 
     /// Reports values that AWS or the program would refuse.
@@ -193,8 +269,8 @@ fn duration(written: &Spanned<String>, key: &str, least: Duration, findings: &mu
 const ARGUMENTS_LIMIT: usize = 10_240;
 
 /// Reports arguments of a step of this name that EMR would refuse for their length.
-pub fn check_length(arguments: &[Argument], step: &Spanned<String>, findings: &mut Findings) {
-    let length: usize = arguments.iter().map(|argument| argument.text().chars().count()).sum();
+pub fn check_length(arguments: &Tree, step: &Spanned<String>, findings: &mut Findings) {
+    let length = arguments.length();
     if length > ARGUMENTS_LIMIT {
         findings.push(
             Finding::at(

@@ -3,7 +3,7 @@
 //! It fetches the pipeline's archive, checks and unpacks it, and runs the command in it. Nothing that a user wrote is
 //! ever read by a shell: the command is the tail of the argument list, run as `"$@"`.
 
-use super::{Argument, Context};
+use super::{Argument, Bench};
 use crate::control::{digest, names};
 
 /// The script itself.
@@ -15,21 +15,21 @@ pub fn sha256() -> String {
 }
 
 /// The arguments that run `command` with `environment`.
-pub fn arguments(context: &Context<'_>, environment: &[(String, String)], command: Vec<String>) -> Vec<Argument> {
+pub fn arguments(bench: &Bench<'_>, environment: &[(String, String)], command: Vec<String>) -> Vec<Argument> {
     let in_bucket = |key: String| Argument::Own(format!("s3://{}/{key}", names::BUCKET));
     let own = |text: &str| Argument::Own(text.to_owned());
     let mut arguments = vec![
         in_bucket(names::runner_key(&sha256())),
         own("--archive"),
-        in_bucket(names::artifact_key(context.pipeline, context.archive)),
+        in_bucket(names::artifact_key(bench.pipeline, bench.archive)),
         own("--sha256"),
-        own(context.archive),
+        own(bench.archive),
         own("--step"),
-        own(context.step),
+        own(bench.step),
         own("--run"),
         own("{{ run.id }}"),
         own("--env"),
-        Argument::Own(format!("DPC_PIPELINE={}", context.pipeline)),
+        Argument::Own(format!("DPC_PIPELINE={}", bench.pipeline)),
         own("--env"),
         own("DPC_PARTITION={{ run.partition }}"),
     ];

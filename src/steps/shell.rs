@@ -3,9 +3,8 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Argument, Context, Kind, runner};
+use super::{Bench, Kind, KindOfStep, Output, RunsOn, Work, runner};
 use crate::compute::emr;
-use crate::documents::states::Task;
 use crate::source::{Code, Finding, Findings, Span, Spanned, SpannedMap};
 
 /// Runs a command in the unpacked pipeline folder.
@@ -19,6 +18,10 @@ pub struct Shell {
     #[schemars(schema_with = "crate::source::spanned::scalars")]
     pub environment: SpannedMap<Spanned<String>>,
 }
+
+/// See [`super::KINDS`].
+pub const KIND: KindOfStep =
+    KindOfStep { key: "shell", templates: &["command.[]", "environment.*"], integrations: &[] };
 
 impl Kind for Shell {
     fn check(&self, findings: &mut Findings) {
@@ -35,23 +38,26 @@ impl Kind for Shell {
         }
     }
 
-    fn applications(&self) -> &'static [&'static str] {
-        &[]
+    fn runs_on(&self) -> RunsOn {
+        RunsOn::OneOf(&["emr"])
     }
 
-    fn task(&self, step: &str, profile: &str) -> Task {
-        emr::run_script(step, profile)
-    }
-
-    fn arguments(&self, context: &Context<'_>) -> Vec<Argument> {
-        let environment: Vec<_> =
-            self.environment.iter().map(|(key, value)| (key.value.clone(), value.value.clone())).collect();
-        let command = self.command.value.iter().map(|word| word.value.clone()).collect();
-        runner::arguments(context, &environment, command)
+    fn output(&self) -> Output {
+        Output::File
     }
 
     fn texts(&self) -> Vec<&Spanned<String>> {
         self.command.value.iter().chain(self.environment.iter().map(|(_, value)| value)).collect()
+    }
+
+    fn work(&self, bench: &mut Bench<'_>) -> Option<Work> {
+        let environment: Vec<_> =
+            self.environment.iter().map(|(key, value)| (key.value.clone(), value.value.clone())).collect();
+        let command = self.command.value.iter().map(|word| word.value.clone()).collect();
+        let arguments = runner::arguments(bench, &environment, command);
+        let (profile, _) = bench.profile.filter(|(_, compute)| compute.emr.is_some())?;
+        let arguments = bench.words("args", arguments);
+        Some(Work::Task(Box::new(emr::run_script(bench.step, profile, arguments))))
     }
 }
 

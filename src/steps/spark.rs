@@ -3,9 +3,8 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Argument, Context, Kind, runner};
+use super::{Bench, Kind, KindOfStep, Output, RunsOn, Work, runner};
 use crate::compute::emr;
-use crate::documents::states::Task;
 use crate::source::{Code, Finding, Findings, Spanned, SpannedMap};
 
 /// Runs a Python file or a JAR with spark-submit.
@@ -24,6 +23,9 @@ pub struct Spark {
     #[schemars(schema_with = "crate::source::spanned::scalars")]
     pub conf: SpannedMap<Spanned<String>>,
 }
+
+/// See [`super::KINDS`].
+pub const KIND: KindOfStep = KindOfStep { key: "spark", templates: &["args.[]", "conf.*"], integrations: &[] };
 
 impl Kind for Spark {
     fn check(&self, findings: &mut Findings) {
@@ -74,12 +76,20 @@ impl Kind for Spark {
         &["Spark"]
     }
 
-    fn task(&self, step: &str, profile: &str) -> Task {
-        emr::run_script(step, profile)
+    fn runs_on(&self) -> RunsOn {
+        RunsOn::OneOf(&["emr"])
     }
 
-    fn arguments(&self, context: &Context<'_>) -> Vec<Argument> {
-        let mut command = vec!["spark-submit".to_owned(), "--name".to_owned(), context.step.to_owned()];
+    fn output(&self) -> Output {
+        Output::File
+    }
+
+    fn texts(&self) -> Vec<&Spanned<String>> {
+        self.args.iter().chain(&self.class).chain(self.conf.iter().map(|(_, value)| value)).collect()
+    }
+
+    fn work(&self, bench: &mut Bench<'_>) -> Option<Work> {
+        let mut command = vec!["spark-submit".to_owned(), "--name".to_owned(), bench.step.to_owned()];
         if let Some(class) = &self.class {
             command.extend(["--class".to_owned(), class.value.clone()]);
         }
@@ -88,10 +98,9 @@ impl Kind for Spark {
         }
         command.push(self.entrypoint.value.clone());
         command.extend(self.args.iter().map(|argument| argument.value.clone()));
-        runner::arguments(context, &[], command)
-    }
-
-    fn texts(&self) -> Vec<&Spanned<String>> {
-        self.args.iter().chain(&self.class).chain(self.conf.iter().map(|(_, value)| value)).collect()
+        let arguments = runner::arguments(bench, &[], command);
+        let (profile, _) = bench.profile.filter(|(_, compute)| compute.emr.is_some())?;
+        let arguments = bench.words("args", arguments);
+        Some(Work::Task(Box::new(emr::run_script(bench.step, profile, arguments))))
     }
 }

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde_json::Value;
 
-use crate::compute;
 use crate::documents::integration::Integration;
 use crate::documents::states::{Machine, State, States, Task};
+use crate::{compute, steps};
 
 /// The longest name of a state: <https://docs.aws.amazon.com/step-functions/latest/dg/statemachine-structure.html>.
 const NAME_LIMIT: usize = 80;
@@ -80,7 +80,8 @@ fn graph(scope: &States, inside: bool, names: &mut BTreeMap<String, usize>, prob
 }
 
 fn known() -> impl Iterator<Item = &'static Integration> {
-    compute::INTEGRATIONS.iter().flat_map(|integrations| integrations.iter())
+    let of_compute = compute::INTEGRATIONS.iter().flat_map(|integrations| integrations.iter());
+    of_compute.chain(steps::KINDS.iter().flat_map(|kind| kind.integrations))
 }
 
 fn parameters(name: &str, task: &Task) -> Vec<String> {
@@ -186,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_misspelt_parameter_is_found() {
-        let mut task = crate::compute::emr::run_script("a", "main");
+        let mut task = crate::compute::emr::run_script("a", "main", json!([]));
         task.arguments = json!({ "ClusterID": "x", "Step": null });
         task.next = "end".to_owned();
         let found = problems(&machine(vec![("a", State::Task(Box::new(task))), ("end", State::Succeed(Succeed {}))]));

@@ -6,6 +6,7 @@
 
 mod check;
 mod filters;
+pub mod late;
 mod parts;
 
 use std::fmt;

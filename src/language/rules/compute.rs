@@ -2,7 +2,7 @@
 
 use crate::language::project::Pipeline;
 use crate::source::{Code, Finding, Findings, Spanned};
-use crate::steps::Step;
+use crate::steps::{RunsOn, Step};
 
 const EXAMPLE: &str = "compute: { cluster: { emr: { release: emr-7.5.0, primary: { type: m6g.xlarge } } } }";
 
@@ -18,7 +18,9 @@ pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
     for step in steps {
         match &step.compute {
             Some(named) if !profiles.contains(&named.as_str()) => findings.push(unknown(step, named, &profiles)),
-            None if profiles.len() != 1 && !lost && !super::unread(findings, step.span) => silent.push(&step.name),
+            None if profiles.len() != 1 && !lost && needs_one(step) && !super::unread(findings, step.span) => {
+                silent.push(&step.name);
+            }
             Some(_) | None => {}
         }
     }
@@ -40,6 +42,10 @@ pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
             );
         }
     }
+}
+
+fn needs_one(step: &Step) -> bool {
+    step.kind().is_none_or(|kind| matches!(kind.runs_on(), RunsOn::OneOf(_)))
 }
 
 fn unknown(step: &Step, named: &Spanned<String>, profiles: &[&str]) -> Finding {

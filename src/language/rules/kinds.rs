@@ -2,6 +2,7 @@
 
 use crate::language::project::Pipeline;
 use crate::source::{Code, Finding, Findings, Span};
+use crate::steps::KINDS;
 
 pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
     let manifest = &pipeline.manifest;
@@ -11,10 +12,9 @@ pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
         exactly_one(&what, "says no kind", (profile.span, name.span), &kinds, findings);
     }
     for step in &manifest.steps.value {
-        let kinds = [
-            ("spark", step.spark.as_ref().map(|kind| kind.span)),
-            ("shell", step.shell.as_ref().map(|kind| kind.span)),
-        ];
+        let given = step.kinds();
+        let span_of = |key| given.iter().find(|(given, _, _)| *given == key).map(|(_, span, _)| *span);
+        let kinds: Vec<(&str, Option<Span>)> = KINDS.iter().map(|kind| (kind.key, span_of(kind.key))).collect();
         exactly_one(
             &format!("step `{}`", step.name.value),
             "does nothing",

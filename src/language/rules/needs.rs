@@ -3,15 +3,15 @@
 use crate::control::dag;
 use crate::language::project::Pipeline;
 use crate::source::{Code, Finding, Findings, Spanned, suggest};
-use crate::steps::Step;
+use crate::steps::{Need, Step};
 
 pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
     let steps = &pipeline.manifest.steps.value;
     for step in steps {
         for (at, need) in step.needs.iter().enumerate() {
-            if !steps.iter().any(|other| other.name.value == need.value) {
+            if !steps.iter().any(|other| other.name.value == need.step) {
                 findings.push(unknown(step, need, steps));
-            } else if let Some(before) = step.needs.iter().take(at).find(|before| before.value == need.value) {
+            } else if let Some(before) = step.needs.iter().take(at).find(|before| before.step == need.step) {
                 findings.push(twice(need, before));
             }
         }
@@ -27,22 +27,22 @@ pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
     }
 }
 
-fn unknown(step: &Step, need: &Spanned<String>, steps: &[Spanned<Step>]) -> Finding {
-    let message = format!("step `{}` needs `{}`, which is not a step of this pipeline", step.name.value, need.value);
+fn unknown(step: &Step, need: &Spanned<Need>, steps: &[Spanned<Step>]) -> Finding {
+    let message = format!("step `{}` needs `{}`, which is not a step of this pipeline", step.name.value, need.step);
     let finding = Finding::at(Code::UnknownStep, need.span, message, "no step of this name");
     let others: Vec<&str> =
         steps.iter().map(|other| other.name.as_str()).filter(|other| *other != step.name.value).collect();
-    let finding = match suggest::near(&need.value, others.iter().copied())
+    let finding = match suggest::near(&need.step, others.iter().copied())
         .and_then(|near| steps.iter().find(|other| other.name.value == near))
     {
         Some(near) => finding.and(near.name.span, "a step with a similar name"),
         None => finding,
     };
-    super::suggest(finding, need, &others)
+    super::suggest(finding, &Spanned::new(need.step.clone(), need.span), &others)
 }
 
-fn twice(need: &Spanned<String>, before: &Spanned<String>) -> Finding {
-    Finding::at(Code::NeededTwice, need.span, format!("`{}` is needed twice", need.value), "again")
+fn twice(need: &Spanned<Need>, before: &Spanned<Need>) -> Finding {
+    Finding::at(Code::NeededTwice, need.span, format!("`{}` is needed twice", need.step), "again")
         .warning()
         .and(before.span, "first")
         .help("remove one of them")
@@ -52,7 +52,7 @@ fn twice(need: &Spanned<String>, before: &Spanned<String>) -> Finding {
 fn circular(cycle: &dag::Cycle, steps: &[Spanned<Step>]) -> Finding {
     let need_of = |step: &str, need: &str| {
         let step = steps.iter().find(|other| other.name.value == step)?;
-        step.needs.iter().find(|other| other.value == need)
+        step.needs.iter().find(|other| other.step == need)
     };
     let pairs: Vec<(&str, &str)> =
         cycle.path.iter().zip(cycle.path.iter().skip(1)).map(|(step, need)| (step.as_str(), need.as_str())).collect();

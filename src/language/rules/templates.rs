@@ -4,23 +4,19 @@ use crate::control::partition::Granularity;
 use crate::control::render::{self, Names, TemplateFault, TemplateProblem};
 use crate::language::manifest::Manifest;
 use crate::source::{Code, Finding, Findings, Node, Span, Spanned, Value};
+use crate::steps::KINDS;
 
 /// Everything that is rendered when a run starts.
 pub fn rendered(manifest: &Manifest) -> impl Iterator<Item = &Spanned<String>> {
-    manifest.steps.iter().flat_map(|step| {
-        let spark =
-            step.spark.iter().flat_map(|spark| spark.args.iter().chain(spark.conf.iter().map(|(_, value)| value)));
-        let shell = step
-            .shell
-            .iter()
-            .flat_map(|shell| shell.command.iter().chain(shell.environment.iter().map(|(_, value)| value)));
-        spark.chain(shell)
-    })
+    manifest.steps.iter().flat_map(|step| step.kinds().into_iter().flat_map(|(_, _, kind)| kind.texts()))
 }
 
-/// Where [`rendered`] texts stand in the tree; `[]` is any item, `*` any value.
-const RENDERED: [&str; 4] =
-    ["steps.[].spark.args.[]", "steps.[].spark.conf.*", "steps.[].shell.command.[]", "steps.[].shell.environment.*"];
+/// Whether a template may stand at this path of the tree.
+fn is_rendered(path: &[&str]) -> bool {
+    let Some(["steps", "[]", kind, rest @ ..]) = path.get(..) else { return false };
+    let kind = KINDS.iter().find(|known| known.key == *kind);
+    kind.is_some_and(|kind| kind.templates.iter().any(|pattern| matches(rest, pattern)))
+}
 
 /// Everything that is wrong with the templates of a pipeline's tree.
 pub fn tree(pipeline: &Node, findings: &mut Findings) {
@@ -85,7 +81,7 @@ fn walk<'a>(node: &'a Node, path: &mut Vec<&'a str>, names: &Names, findings: &m
 }
 
 fn text(text: &str, span: Span, path: &[&str], names: &Names, findings: &mut Findings) {
-    let is_rendered = RENDERED.iter().any(|pattern| matches(path, pattern));
+    let is_rendered = is_rendered(path);
     let mut statement = false;
     for TemplateProblem { kind, problem } in render::check(text, names) {
         statement |= kind == TemplateFault::Statement;
@@ -114,7 +110,14 @@ fn code(kind: TemplateFault) -> Code {
     }
 }
 
+/// In patterns, `[]` is any item, `*` any one value, and a `**` at the end anything below.
 fn matches(path: &[&str], pattern: &str) -> bool {
     let parts: Vec<&str> = pattern.split('.').collect();
-    parts.len() == path.len() && parts.iter().zip(path).all(|(part, key)| *part == "*" || part == key)
+    let fits = |parts: &[&str], path: &[&str]| {
+        parts.len() == path.len() && parts.iter().zip(path).all(|(part, key)| *part == "*" || part == key)
+    };
+    match parts.split_last() {
+        Some((&"**", front)) => path.get(..front.len()).is_some_and(|path| fits(front, path)),
+        _ => fits(&parts, path),
+    }
 }

@@ -94,7 +94,7 @@ fn a_tree_can_be_read_as_it_was_meant() {
     let manifest: Manifest = crate::source::de::from_node(&node).expect("it is sound now");
     assert_eq!(manifest.name.value, "7");
     let step = manifest.steps.value.first().expect("there is a step");
-    assert_eq!(step.needs.first().map(|need| need.value.as_str()), Some("a"));
+    assert_eq!(step.needs.first().map(|need| need.value.step.as_str()), Some("a"));
 }
 
 #[test]

@@ -1,0 +1,232 @@
+//! Where a step's kind makes what the state machine and the plan need of it.
+//!
+//! In come texts as users wrote them; out come the arguments of a state, and the templates that the account function
+//! renders for it when a run starts. No text of a user's becomes part of an expression: what is a template travels in the
+//! run's input, what is none stands as a literal.
+
+use serde_json::{Map, Value, json};
+
+use super::{Argument, Tree};
+use crate::compute::Compute;
+use crate::control::render::late::{self, Late, Piece, Root, Segment};
+use crate::documents::policy::Statement;
+use crate::documents::states::{self, code, quoted};
+use crate::documents::template::{Resource, sub};
+
+/// What a step is made for, and what its kind has made so far.
+#[derive(Clone, Debug)]
+pub struct Bench<'a> {
+    /// The pipeline's name.
+    pub pipeline: &'a str,
+    /// The step's name.
+    pub step: &'a str,
+    /// SHA-256 of the pipeline's archive.
+    pub archive: &'a str,
+    /// The compute profile that it runs on, if its kind runs on one.
+    pub profile: Option<(&'a str, &'a Compute)>,
+    /// The user's tags.
+    pub tags: &'a [(String, String)],
+    /// Whether another step reads its output.
+    pub wants_output: bool,
+    /// The steps beside it, when it stands inside a map; what any other step has put out is in the variable `results`.
+    pub siblings: Option<&'a [&'a str]>,
+    /// What the plan holds for the step: every string is a template.
+    pub plan: Vec<(String, Tree)>,
+    /// What the state machine must be allowed for it, beyond what its integrations need.
+    pub statements: Vec<Statement>,
+    /// Resources of its own, by logical id.
+    pub resources: Vec<(String, Resource)>,
+    /// Files that must lie in the account's bucket under a key: (key, bytes).
+    pub uploads: Vec<(String, Vec<u8>)>,
+}
+
+impl Bench<'_> {
+    /// A list of words, each a text when the step starts: the value of a state's argument.
+    pub fn words(&mut self, key: &str, words: Vec<Argument>) -> Value {
+        if !words.iter().any(is_late) {
+            self.plan.push((key.to_owned(), Tree::List(words.into_iter().map(Tree::Text).collect())));
+            return json!(code(&self.read(&[key])));
+        }
+        let mut kept = Vec::new();
+        let placed = |(at, word): (usize, Argument)| self.text(&word, &at.to_string(), key, true, &mut kept);
+        let list = words.into_iter().enumerate().map(placed).collect();
+        if !kept.is_empty() {
+            self.plan.push((key.to_owned(), Tree::Map(kept)));
+        }
+        list
+    }
+
+    /// Any value whose texts may be templates. A text that is nothing but a late path keeps the type of what it names.
+    pub fn value(&mut self, key: &str, tree: Tree) -> Value {
+        let mut kept = Vec::new();
+        let value = self.place(tree, &mut vec![key.to_owned()], &mut kept);
+        match kept.pop() {
+            Some((_, Tree::Map(inner))) if inner.is_empty() => {}
+            Some(entry) => self.plan.push(entry),
+            None => {}
+        }
+        value
+    }
+
+    fn place(&self, tree: Tree, path: &mut Vec<String>, kept: &mut Vec<(String, Tree)>) -> Value {
+        let last = path.last().cloned().unwrap_or_default();
+        let mut inner = Vec::new();
+        let mut below = |name: String, tree: Tree, inner: &mut Vec<(String, Tree)>| {
+            path.push(name);
+            let value = self.place(tree, path, inner);
+            path.pop();
+            value
+        };
+        let value = match tree {
+            Tree::Fixed(value) => return value,
+            Tree::Text(text) => {
+                let parent = path.iter().take(path.len().saturating_sub(1)).map(String::as_str).collect::<Vec<_>>();
+                return self.text_at(&text, &last, &parent, false, kept);
+            }
+            Tree::List(items) => {
+                let items = items.into_iter().enumerate();
+                items.map(|(at, item)| below(at.to_string(), item, &mut inner)).collect()
+            }
+            Tree::Map(entries) => {
+                let entries = entries.into_iter();
+                Value::Object(
+                    entries.map(|(key, value)| (key.clone(), below(key, value, &mut inner))).collect::<Map<_, _>>(),
+                )
+            }
+        };
+        if !inner.is_empty() {
+            kept.push((last, Tree::Map(inner)));
+        }
+        value
+    }
+
+    fn text(&self, text: &Argument, name: &str, key: &str, as_text: bool, kept: &mut Vec<(String, Tree)>) -> Value {
+        self.text_at(text, name, &[key], as_text, kept)
+    }
+
+    /// One text at `parent.name` of what the plan keeps for the step.
+    fn text_at(
+        &self,
+        text: &Argument,
+        name: &str,
+        parent: &[&str],
+        as_text: bool,
+        kept: &mut Vec<(String, Tree)>,
+    ) -> Value {
+        let needs_plan = |text: &Argument| match text {
+            Argument::Own(text) => text.contains("${") || text.contains("{{"),
+            Argument::Users(text) => text.contains("{{"),
+        };
+        let here: Vec<&str> = parent.iter().copied().chain([name]).collect();
+        if !is_late(text) {
+            if !needs_plan(text) {
+                return json!(states::text(text.text()));
+            }
+            kept.push((name.to_owned(), Tree::Text(text.clone())));
+            return json!(code(&self.read(&here)));
+        }
+        let pieces = late::pieces(text.text());
+        if let ([Piece::Late(only)], false) = (pieces.as_slice(), as_text) {
+            return json!(code(&self.late(only)));
+        }
+        let mut inner = Vec::new();
+        let terms: Vec<String> = pieces
+            .into_iter()
+            .enumerate()
+            .map(|(at, piece)| match piece {
+                Piece::Late(late) => format!("$string({})", self.late(&late)),
+                Piece::Early(early) if early.contains("{{") => {
+                    let at = at.to_string();
+                    inner.push((at.clone(), Tree::Text(Argument::Users(early))));
+                    self.read(&here.iter().copied().chain([at.as_str()]).collect::<Vec<_>>())
+                }
+                Piece::Early(early) => states::literal(&early),
+            })
+            .collect();
+        if !inner.is_empty() {
+            kept.push((name.to_owned(), Tree::Map(inner)));
+        }
+        json!(code(&terms.join(" & ")))
+    }
+
+    /// The expression that reads something of the step's from the run's input.
+    fn read(&self, path: &[&str]) -> String {
+        let mut expression = format!("$input.steps.`{}`", self.step);
+        for key in path {
+            expression = member(expression, key);
+        }
+        expression
+    }
+
+    /// The expression of a late path.
+    pub fn late(&self, late: &Late) -> String {
+        let root = match &late.root {
+            Root::Output(step) => {
+                let beside = self.siblings.is_none_or(|siblings| siblings.contains(&step.as_str()));
+                let results = if beside { "$states.input" } else { "$results" };
+                format!("{results}.`{step}`.output")
+            }
+            Root::Item => "$item".to_owned(),
+            Root::Index => "$index".to_owned(),
+            Root::Count => "$count".to_owned(),
+        };
+        late.path.iter().fold(root, |expression, segment| match segment {
+            Segment::Key(key) => member(expression, key),
+            Segment::At(at) => format!("{expression}[{at}]"),
+        })
+    }
+}
+
+/// `expression.key`, whatever the key's letters are.
+fn member(expression: String, key: &str) -> String {
+    let plain = key.starts_with(|first: char| first.is_ascii_alphabetic())
+        && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    // Words that JSONata reads as operators.
+    if plain && !["and", "or", "in", "true", "false", "null", "function"].contains(&key) {
+        format!("{expression}.{key}")
+    } else if key.contains(['`', '\\']) || key.contains("${") {
+        format!("$lookup({expression}, {})", quoted(key).replace("${", "$\" & \"{"))
+    } else {
+        format!("{expression}.`{key}`")
+    }
+}
+
+fn is_late(text: &Argument) -> bool {
+    text.text().contains("{{") && !late::of(text.text()).is_empty()
+}
+
+impl Tree {
+    /// As the plan holds it: every leaf a string.
+    pub fn plan(&self) -> Value {
+        self.leaves(&|text| json!(text.text()))
+    }
+
+    /// As the template holds it, with CloudFormation's own substitutions.
+    pub fn property(&self) -> Value {
+        self.leaves(&|text| match text {
+            Argument::Own(text) if text.contains("${") => sub(text.clone()),
+            Argument::Own(text) | Argument::Users(text) => json!(text),
+        })
+    }
+
+    /// How many characters its texts have.
+    pub fn length(&self) -> usize {
+        match self {
+            Tree::Text(text) => text.text().chars().count(),
+            Tree::Fixed(_) => 0,
+            Tree::List(items) => items.iter().map(Tree::length).sum(),
+            Tree::Map(entries) => entries.iter().map(|(_, value)| value.length()).sum(),
+        }
+    }
+
+    fn leaves(&self, leaf: &dyn Fn(&Argument) -> Value) -> Value {
+        match self {
+            Tree::Text(text) => leaf(text),
+            Tree::Fixed(value) => value.clone(),
+            Tree::List(items) => items.iter().map(|item| item.leaves(leaf)).collect(),
+            Tree::Map(entries) => {
+                Value::Object(entries.iter().map(|(key, value)| (key.clone(), value.leaves(leaf))).collect())
+            }
+        }
+    }
+}
