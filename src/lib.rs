@@ -7,6 +7,7 @@ pub mod compile;
 pub mod compute;
 pub mod control;
 pub mod documents;
+pub mod drawing;
 pub mod functions;
 pub mod language;
 pub mod source;

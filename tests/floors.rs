@@ -6,10 +6,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Every folder of `src` with its floor. Folders of one floor do not know each other.
-const FLOORS: [(&str, u8); 12] = [
+const FLOORS: [(&str, u8); 13] = [
     ("source", 1),
     ("control", 1),
     ("documents", 1),
+    ("drawing", 1),
     ("compute", 2),
     ("cloud", 2),
     ("steps", 3),

@@ -8,6 +8,7 @@ pub mod environment;
 pub mod folder;
 pub mod later;
 pub mod manifest;
+pub mod outline;
 pub mod project;
 pub mod rules;
 pub mod schemas;
