@@ -3,7 +3,7 @@
 //! In comes a drawing; out comes a digraph whose names and labels are all quoted strings. Grammar and escapes:
 //! <https://graphviz.org/doc/info/lang.html>, <https://graphviz.org/docs/attr-types/escString/>.
 
-use super::{Arrow, Node, Drawing, Look};
+use super::{Arrow, Drawing, Look, Node};
 
 /// The drawing in DOT.
 pub fn dot(drawing: &Drawing) -> String {
@@ -40,8 +40,7 @@ fn body(drawing: &Drawing, depth: usize, out: &mut String) {
         if let Some(one) = whole(to) {
             attributes.push(format!("lhead={}", quoted(&format!("cluster_{}", one.id))));
         }
-        let attributes =
-            if attributes.is_empty() { String::new() } else { format!(" [{}]", attributes.join(", ")) };
+        let attributes = if attributes.is_empty() { String::new() } else { format!(" [{}]", attributes.join(", ")) };
         *out += &format!("{indent}{} -> {}{attributes};\n", quoted(&arrow.from), quoted(&arrow.to));
     }
 }

@@ -250,7 +250,8 @@ fn measure(rows: &[Vec<usize>], items: &[Item], boxes: usize, chains: &[Vec<usiz
     }
     let row_of = |item: &Item| tops.get(item.row).copied().unwrap_or((0.0, 0.0));
     let top = |item: &Item| row_of(item).0 + if is_waypoint(item) { 0.0 } else { spare(item, row_of(item).1) };
-    let bottom = |item: &Item| if is_waypoint(item) { row_of(item).0 + row_of(item).1 } else { top(item) + item.size.height };
+    let bottom =
+        |item: &Item| if is_waypoint(item) { row_of(item).0 + row_of(item).1 } else { top(item) + item.size.height };
     let corner = |item: &Item| Point { x: item.x - item.size.width / 2.0 - left, y: top(item) };
     let path = |chain: &Vec<usize>| {
         let mut points = Vec::new();

@@ -3,7 +3,7 @@
 //! In comes a drawing; out comes a flowchart whose ids are its own and whose labels are all quoted, every letter that means
 //! something to Mermaid or to HTML written as an entity: <https://mermaid.js.org/syntax/flowchart.html#entity-codes-to-escape-characters>.
 
-use super::{Arrow, Node, Drawing, Look};
+use super::{Arrow, Drawing, Look, Node};
 
 /// The drawing in Mermaid.
 pub fn mermaid(drawing: &Drawing) -> String {
@@ -71,7 +71,9 @@ fn escaped(text: &str) -> String {
         match letter {
             ' ' | '.' | ',' | ':' | '/' | '-' | '(' | ')' | '=' | '?' | '+' | '{' | '}' => out.push(letter),
             letter if letter.is_control() => out.push(' '),
-            letter if letter.is_ascii() && !letter.is_ascii_alphanumeric() => out += &format!("#{};", u32::from(letter)),
+            letter if letter.is_ascii() && !letter.is_ascii_alphanumeric() => {
+                out += &format!("#{};", u32::from(letter))
+            }
             letter => out.push(letter),
         }
     }

@@ -4,7 +4,7 @@
 //! know no media query draw the light one.
 
 use super::layout::{self, Placed, Point, Size};
-use super::{Arrow, Node, Drawing, Look, cut};
+use super::{Arrow, Drawing, Look, Node, cut};
 
 /// Columns of the longest line that is shown whole; the rest is in the tooltip.
 const COLUMNS: usize = 44;

@@ -28,8 +28,14 @@ fn sample() -> Drawing {
 fn dot_quotes_every_name() {
     let text = dot(&sample());
     assert!(text.starts_with("digraph \"a \\\"quoted\\\" <title> & more\" {\n"), "{text}");
-    assert!(text.contains("\"odd\" [label=\"`end` [x] \\\\N\\nshell echo \\\"{{ run.partition }}\\\" <b>&amp;</b>\"];"), "{text}");
-    assert!(text.contains("\"odd\" -> \"each\" [label=\"FAILED | \\\"TIMED_OUT\\\"\", lhead=\"cluster_each\"];"), "{text}");
+    assert!(
+        text.contains("\"odd\" [label=\"`end` [x] \\\\N\\nshell echo \\\"{{ run.partition }}\\\" <b>&amp;</b>\"];"),
+        "{text}"
+    );
+    assert!(
+        text.contains("\"odd\" -> \"each\" [label=\"FAILED | \\\"TIMED_OUT\\\"\", lhead=\"cluster_each\"];"),
+        "{text}"
+    );
     assert!(!text.contains("nowhere"), "{text}");
 }
 
@@ -48,7 +54,8 @@ fn mermaid_has_ids_of_its_own_and_nothing_that_it_would_read() {
 fn svg_is_well_formed_whatever_the_names() {
     let text = svg(&sample());
     let parsed = roxmltree::Document::parse(&text).expect("it is XML");
-    let texts: Vec<&str> = parsed.descendants().filter(|node| node.has_tag_name("text")).filter_map(|node| node.text()).collect();
+    let texts: Vec<&str> =
+        parsed.descendants().filter(|node| node.has_tag_name("text")).filter_map(|node| node.text()).collect();
     assert!(texts.contains(&"a \"quoted\" <title> & more"), "{texts:?}");
     assert_eq!(parsed.descendants().filter(|node| node.attribute("marker-end").is_some()).count(), 4);
     assert!(text.contains("prefers-color-scheme: dark"));

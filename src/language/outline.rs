@@ -78,7 +78,19 @@ pub struct StepOutline {
 
 /// The keys that make a step's kind.
 const KINDS: [&str; 14] = [
-    "spark", "shell", "container", "lambda", "glue", "batch", "pipeline", "map", "state", "uses", "job", "sql", "check",
+    "spark",
+    "shell",
+    "container",
+    "lambda",
+    "glue",
+    "batch",
+    "pipeline",
+    "map",
+    "state",
+    "uses",
+    "job",
+    "sql",
+    "check",
     "worker",
 ];
 /// The kinds that run on a compute profile without naming it, when there is only one.
@@ -349,7 +361,13 @@ mod tests {
         let words: Vec<&str> = found.all_steps().iter().map(|step| step.words.as_str()).collect();
         assert_eq!(
             words,
-            ["spark a.py --date {{ run.partition }}", "lambda load:live", "map over 8 shards", "shell bash one.sh", "pipeline other"]
+            [
+                "spark a.py --date {{ run.partition }}",
+                "lambda load:live",
+                "map over 8 shards",
+                "shell bash one.sh",
+                "pipeline other"
+            ]
         );
         assert_eq!(found.profiles[0].words, "emr-7.5.0, m6g.xlarge, 4 × m6g.2xlarge");
         assert_eq!(found.steps[0].profile.as_deref(), Some("main"));

@@ -21,8 +21,10 @@ use steps::View;
 
 /// Arguments of `dpc graph`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "A drawing (mermaid, dot, svg) shows the steps of one pipeline, or, when several are meant, the\n\
-                        pipelines and what starts them.")]
+#[command(
+    after_help = "A drawing (mermaid, dot, svg) shows the steps of one pipeline, or, when several are meant, the\n\
+                        pipelines and what starts them."
+)]
 pub struct Args {
     /// Pipelines: names, globs, owner:NAME, tag:KEY=VALUE. Without any, all of the project
     #[arg(value_name = "SELECT")]

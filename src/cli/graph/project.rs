@@ -55,9 +55,7 @@ impl<'a> Map<'a> {
                 From::Schedule(words) => (format!("schedule {words}"), words, Look::Source),
                 From::Event(words) => (format!("event {words}"), words, Look::Source),
             };
-            for (id, title, look) in
-                [(from.clone(), title, look), (pipeline_id(&tie.to), &tie.to, Look::Foreign)]
-            {
+            for (id, title, look) in [(from.clone(), title, look), (pipeline_id(&tie.to), &tie.to, Look::Foreign)] {
                 if !drawing.nodes.iter().any(|node| node.id == id) {
                     drawing.nodes.push(Node::new(id, title, look));
                 }
@@ -128,8 +126,7 @@ fn ties(view: &View<'_>) -> Vec<Tie> {
     let name = &view.manifest().name.value;
     let to = |from: From, how: &str| Tie { from, to: name.clone(), how: how.to_owned() };
     let schedules = view.plan.schedules.iter().filter_map(|plan| Schedule::of_plan(plan).ok());
-    let mut ties: Vec<Tie> =
-        schedules.map(|schedule| to(From::Schedule(schedule::describe(&schedule)), "")).collect();
+    let mut ties: Vec<Tie> = schedules.map(|schedule| to(From::Schedule(schedule::describe(&schedule)), "")).collect();
     ties.extend(view.outline.events.iter().map(|event| to(From::Event(event.text.clone()), "")));
     ties.extend(view.outline.upstreams.iter().map(|up| to(From::Pipeline(up.pipeline.clone()), &up.words)));
     for step in view.outline.all_steps() {
