@@ -9,6 +9,7 @@ pub mod cron;
 pub mod dag;
 pub mod digest;
 pub mod duration;
+pub mod moment;
 pub mod names;
 pub mod nesting;
 pub mod partition;

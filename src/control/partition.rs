@@ -87,7 +87,7 @@ impl Granularity {
     }
 
     /// The granularity of a label, by its form alone.
-    fn of_label(label: &str) -> Option<Self> {
+    pub fn of_label(label: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|granularity| has_form_of(label, granularity.example()))
     }
 }
@@ -282,26 +282,44 @@ impl PartitionSpec {
     }
 
     fn bounds(&self, label: &str) -> Option<(Timestamp, Timestamp)> {
-        let number = |from: usize, to: usize| label.get(from..to)?.parse::<i16>().ok();
-        let day = |from, to| i8::try_from(number(from, to)?).ok();
-        let (first, length) = match self.by {
-            Granularity::None => return None,
-            Granularity::Hour => {
-                let date = Date::new(number(0, 4)?, day(5, 7)?, day(8, 10)?).ok()?;
-                let hour = day(11, 13).filter(|hour| *hour < 24)?;
-                let start = date.at(hour, 0, 0, 0).to_zoned(TimeZone::UTC).ok()?.timestamp();
-                return Some((start, start.checked_add(SignedDuration::from_hours(1)).ok()?));
-            }
-            Granularity::Day => (Date::new(number(0, 4)?, day(5, 7)?, day(8, 10)?).ok()?, 1.days()),
-            Granularity::Week => (ISOWeekDate::new(number(0, 4)?, day(6, 8)?, Weekday::Monday).ok()?.date(), 1.weeks()),
-            Granularity::Month => (Date::new(number(0, 4)?, day(5, 7)?, 1).ok()?, 1.months()),
-            Granularity::Year => (Date::new(number(0, 4)?, 1, 1).ok()?, 1.years()),
+        let (first, length) = match read(label)? {
+            Label::Hour(start) => return Some((start, start.checked_add(SignedDuration::from_hours(1)).ok()?)),
+            Label::Dates(first, length) => (first, length),
         };
         let instant = |date: Date| date.to_zoned(self.zone.clone()).ok().map(|zoned| zoned.timestamp());
         let (start, end) = (instant(first)?, instant(first.checked_add(length).ok()?)?);
         // A zone that crosses the date line loses a day.
         (start < end).then_some((start, end))
     }
+}
+
+/// What a label of any granularity stands for, whatever the zone.
+pub(super) enum Label {
+    /// The instant at which the hour begins.
+    Hour(Timestamp),
+    /// The first day, and how long it goes on.
+    Dates(Date, Span),
+}
+
+/// Reads a label by its form; `None` for `none`, for another form, and for what is not in the calendar.
+pub(super) fn read(label: &str) -> Option<Label> {
+    let number = |from: usize, to: usize| label.get(from..to)?.parse::<i16>().ok();
+    let day = |from, to| i8::try_from(number(from, to)?).ok();
+    let date = || Date::new(number(0, 4)?, day(5, 7)?, day(8, 10)?).ok();
+    Some(match Granularity::of_label(label)? {
+        Granularity::None => return None,
+        Granularity::Hour => {
+            let hour = day(11, 13).filter(|hour| *hour < 24)?;
+            Label::Hour(date()?.at(hour, 0, 0, 0).to_zoned(TimeZone::UTC).ok()?.timestamp())
+        }
+        Granularity::Day => Label::Dates(date()?, 1.days()),
+        Granularity::Week => {
+            let week = ISOWeekDate::new(number(0, 4)?, day(6, 8)?, Weekday::Monday).ok()?;
+            Label::Dates(week.date(), 1.weeks())
+        }
+        Granularity::Month => Label::Dates(Date::new(number(0, 4)?, day(5, 7)?, 1).ok()?, 1.months()),
+        Granularity::Year => Label::Dates(Date::new(number(0, 4)?, 1, 1).ok()?, 1.years()),
+    })
 }
 
 /// A label that was read, and the instants between which it lies.
@@ -313,13 +331,13 @@ pub struct Partition {
     pub bounds: Option<(Timestamp, Timestamp)>,
 }
 
-fn week_label(date: Date) -> String {
+pub(super) fn week_label(date: Date) -> String {
     let week = date.iso_week_date();
     format!("{:04}-W{:02}", week.year(), week.week())
 }
 
 /// Near misses of a label's form.
-fn hint(label: &str) -> Option<String> {
+pub(super) fn hint(label: &str) -> Option<String> {
     let digits = |form: &str| has_form_of(label, form);
     let part = |from: usize, to: usize| label.get(from..to).unwrap_or_default();
     if digits("20261121") {

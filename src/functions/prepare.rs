@@ -122,7 +122,7 @@ fn render(plan: &Plan, run: &Run, identity: &RunIdentity) -> Result<Map<String, 
     let spec = PartitionSpec::of_plan(&plan.partition).map_err(|problem| bad_plan(pipeline, &problem))?;
     // Claimed under one plan and started under the next: the label may not fit any more.
     let partition = spec.parse(&identity.partition, pipeline).map_err(|problem| bad_partition(&problem))?;
-    let context = Context::new(identity, &partition, params::resolve(plan, &run.params)?);
+    let context = Context::new(identity, &partition, &spec.zone, params::resolve(plan, &run.params)?);
     render_args(&plan.steps, &context).map_err(|error| {
         let finding = Finding::new(Code::NotRendered, error.to_string());
         Box::new(finding.help("mend `pipeline.yaml`, deploy it, and start the partition again with `dpc run`"))

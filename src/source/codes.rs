@@ -105,6 +105,7 @@ codes! {
     BadAlertEvent = "341" "alert on something that is never announced";
     BadEmail = "342" "not an e-mail address";
     BadSchedule = "343" "not a schedule";
+    UnfitDate = "370" "date filter does not fit";
 
     // 4xx: steps and templates.
     DuplicateStep = "401" "two steps of one name";

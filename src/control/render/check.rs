@@ -2,11 +2,15 @@
 
 use std::ops::Range;
 
-use super::filters::{FILTERS, TESTS};
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+
+use super::dates::{self, Signature};
+use super::filters::{filters, tests};
 use super::parts::{Kind, Part, Word, parts, words};
 use super::{engine, in_words};
 use crate::control::partition::Granularity;
-use crate::source::{Problem, suggest};
+use crate::source::{Code, Problem, suggest};
 
 /// The names that a pipeline's templates may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +32,19 @@ impl Names {
         }
     }
 
+    /// What a run knows by these names.
+    fn sample(&self) -> Value {
+        let mut run = json!({
+            "id": "1.1", "pipeline": "pipeline", "partition": self.by.example(), "number": 1, "space": "prod",
+            "source": "schedule",
+        });
+        if let (Some(run), true) = (run.as_object_mut(), self.by != Granularity::None) {
+            run.insert("start".into(), "2026-11-21T03:00:00Z".into());
+            run.insert("end".into(), "2026-11-21T04:00:00Z".into());
+        }
+        json!({ "run": run })
+    }
+
     fn all(&self) -> Vec<String> {
         let run = self.run().iter().map(|name| format!("run.{name}"));
         run.chain(self.params.iter().map(|name| format!("params.{name}"))).collect()
@@ -45,6 +62,8 @@ pub enum TemplateFault {
     UnknownName,
     /// A filter or test that does not exist.
     UnknownFilter,
+    /// A filter or test on dates that what it is given does not fit.
+    Unfit,
     /// A name that is not supported yet.
     NotYet,
 }
@@ -116,7 +135,7 @@ impl<'a> Expression<'a> {
             let problem = Problem::new(around, "`{{ }}` is empty").help("write a name, such as `{{ run.partition }}`");
             return vec![TemplateProblem { kind: TemplateFault::Syntax, problem }];
         }
-        if let Err(error) = engine().compile_expression(self.text) {
+        if let Err(error) = engine(&TimeZone::UTC).compile_expression(self.text) {
             // The engine counts on after a letter that it does not know, and may stop inside one.
             let inside =
                 error.range().filter(|range| self.text.get(range.clone()).is_some_and(|text| !text.is_empty()));
@@ -124,7 +143,101 @@ impl<'a> Expression<'a> {
             let problem = Problem::new(range, format!("this is not an expression: {}", in_words(&error)));
             return vec![TemplateProblem { kind: TemplateFault::Syntax, problem }];
         }
-        (0..self.words.len()).filter_map(|place| self.problem_at(place, known)).collect()
+        let found: Vec<_> = (0..self.words.len()).filter_map(|place| self.problem_at(place, known)).collect();
+        if found.is_empty() { self.trial(known).into_iter().collect() } else { found }
+    }
+
+    /// Evaluates it for a run as there will be many, and reports a date filter that does not fit what it is put on. What
+    /// depends on texts that only a run has is not tried.
+    fn trial(&self, known: &Names) -> Option<TemplateProblem> {
+        let is_sure = |word: &Word| word.text(self.text) != "event";
+        let is_sure = |word: &Word| is_sure(word) && word.text(self.text) != "params";
+        if !self.words.iter().filter(|word| word.kind == Kind::Name).all(is_sure) {
+            return None;
+        }
+        let sample = minijinja::Value::from(minijinja::value::Serde(known.sample()));
+        let error = engine(&TimeZone::UTC).compile_expression(self.text).ok()?.eval(sample).err()?;
+        dates::is_unfit(&error).then(|| TemplateProblem {
+            kind: TemplateFault::Unfit,
+            problem: Problem::new(self.shift(self.all()), in_words(&error)),
+        })
+    }
+
+    /// What is wrong with the arguments of a date filter or test at a word, as far as they are written out.
+    fn arguments(&self, place: usize, signature: Option<Signature>, is_test: bool) -> Option<TemplateProblem> {
+        let Signature { takes, least, names } = signature?;
+        let name = self.word(place);
+        // `'%04d' | format(…)` is about no date.
+        if name == "format" && self.words.get(place.checked_sub(2)?).is_none_or(|word| word.kind == Kind::Text) {
+            return None;
+        }
+        let unfit = |range: Range<usize>, message: String| {
+            Some(TemplateProblem { kind: TemplateFault::Unfit, problem: Problem::new(self.shift(range), message) })
+        };
+        let whole = self.words.get(place)?.range.clone();
+        let arguments = self.split_arguments(place + 1);
+        let mut count = 0;
+        for argument in &arguments {
+            let (first, last) = (argument.first()?, argument.last()?);
+            let range = first.range.start..last.range.end;
+            if argument.get(1).is_some_and(|word| word.text(self.text) == "=") {
+                let key = first.text(self.text);
+                if !names.contains(&key) {
+                    let known = if names.is_empty() { String::new() } else { format!("; it has {}", names.join(", ")) };
+                    return unfit(first.range.clone(), format!("`{name}` has no argument `{key}`{known}"));
+                }
+                count += 1;
+                continue;
+            }
+            let Some(takes) = takes.get(count) else {
+                return unfit(range, format!("`{name}` takes {} arguments, not {}", takes.len(), arguments.len()));
+            };
+            count += 1;
+            let text = first.text(self.text);
+            if argument.len() == 1 && first.kind == Kind::Text && !text.contains('\\') {
+                if let Err(message) = takes.check(text.trim_matches(['"', '\''])) {
+                    return unfit(range, message);
+                }
+            }
+        }
+        let bare = arguments.is_empty() && (!is_test || self.word(place + 1) == "(");
+        let needs_one = least > count || (name == "add" && count == 0);
+        (bare && needs_one).then(|| {
+            let example = takes.first().map_or("", |takes| takes.example());
+            let problem = Problem::new(self.shift(whole), format!("`{name}` needs an argument"));
+            TemplateProblem { kind: TemplateFault::Unfit, problem: problem.help(format!("write `{name}({example})`")) }
+        })
+    }
+
+    /// The words of each argument in the brackets that open at a place.
+    fn split_arguments(&self, open: usize) -> Vec<&[Word]> {
+        let mut arguments = Vec::new();
+        if self.word(open) != "(" {
+            return arguments;
+        }
+        let (mut depth, mut from) = (0_usize, open + 1);
+        for at in open..self.words.len() {
+            let ends = match self.word(at) {
+                "(" | "[" | "{" => {
+                    depth += 1;
+                    false
+                }
+                ")" | "]" | "}" => {
+                    depth = depth.saturating_sub(1);
+                    depth == 0
+                }
+                "," => depth == 1,
+                _ => false,
+            };
+            if ends {
+                arguments.extend(self.words.get(from..at).filter(|words| !words.is_empty()));
+                from = at + 1;
+            }
+            if depth == 0 {
+                break;
+            }
+        }
+        arguments
     }
 
     /// The expression without the blanks around it.
@@ -155,10 +268,11 @@ impl<'a> Expression<'a> {
         };
         match before {
             "." => None,
-            "|" if FILTERS.contains(&name) => None,
-            "|" => at(TemplateFault::UnknownFilter, self.unknown(word, "filter", FILTERS)),
-            "is" if TESTS.contains(&name) || name == "not" => None,
-            "is" => at(TemplateFault::UnknownFilter, self.unknown(word, "test", TESTS)),
+            "|" if has(filters(), name) => self.arguments(place, dates::filter(name), false),
+            "|" => at(TemplateFault::UnknownFilter, self.unknown(word, "filter", filters())),
+            "is" if name == "not" => None,
+            "is" if has(tests(), name) => self.arguments(place, dates::test(name), true),
+            "is" => at(TemplateFault::UnknownFilter, self.unknown(word, "test", tests())),
             _ if KEYWORDS.contains(&name) || self.is_argument_name(place) => None,
             _ => self.path(place, known),
         }
@@ -169,12 +283,12 @@ impl<'a> Expression<'a> {
         self.word(place + 1) == "=" && self.word(place + 2) != "="
     }
 
-    fn unknown(&self, word: &Word, kind: &str, known: &[&'static str]) -> Problem {
+    fn unknown(&self, word: &Word, kind: &str, known: &[String]) -> Problem {
         let name = word.text(self.text);
         let problem = Problem::new(self.shift(word.range.clone()), format!("there is no {kind} `{name}`"));
-        match suggest::near(name, known.iter().copied()) {
+        match suggest::near(name, known.iter().map(String::as_str)) {
             Some(near) => problem.help(format!("did you mean `{near}`?")),
-            None => problem.help(format!("there are {}", known.join(", "))),
+            None => problem.help(format!("`dpc explain {}` lists the {kind}s", Code::BadTemplate.id())),
         }
     }
 
@@ -252,6 +366,10 @@ impl<'a> Expression<'a> {
     }
 }
 
+fn has(list: &[String], name: &str) -> bool {
+    list.iter().any(|known| known == name)
+}
+
 const KEYWORDS: &[&str] =
     &["and", "or", "not", "in", "is", "if", "else", "true", "false", "none", "True", "False", "None"];
 
@@ -259,7 +377,7 @@ const KEYWORDS: &[&str] =
 fn no_inside(range: Range<usize>, root: &str, name: &str, rest: &[&str]) -> Option<TemplateProblem> {
     let inner = rest.first()?;
     let problem = Problem::new(range, format!("`{root}.{name}` is a value and has no `{inner}`"));
-    let problem = match FILTERS.iter().find(|filter| *filter == inner) {
+    let problem = match filters().iter().find(|filter| filter == inner) {
         Some(filter) => problem.help(format!("write `{root}.{name} | {filter}`")),
         None => problem.help(format!("write `{root}.{name}`, with filters after `|` if need be")),
     };

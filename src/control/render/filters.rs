@@ -1,9 +1,13 @@
-//! The filters and tests that templates may use: minijinja's that make sense on strings, numbers and lists, and our own.
+//! The filters and tests that templates may use: minijinja's that make sense on strings, numbers and lists, and those on
+//! dates.
 
-use minijinja::Environment;
+use std::sync::LazyLock;
 
-/// Every filter. A filter of our own stands here and in [`add`].
-pub(super) const FILTERS: &[&str] = &[
+use super::dates;
+use crate::control::moment::Moment;
+
+/// The engine's own filters.
+const FILTERS: &[&str] = &[
     "abs",
     "bool",
     "capitalize",
@@ -35,8 +39,8 @@ pub(super) const FILTERS: &[&str] = &[
     "upper",
 ];
 
-/// Every test, the word after `is`.
-pub(super) const TESTS: &[&str] = &[
+/// The engine's own tests.
+const TESTS: &[&str] = &[
     "boolean",
     "defined",
     "divisibleby",
@@ -63,5 +67,21 @@ pub(super) const TESTS: &[&str] = &[
     "upper",
 ];
 
-/// Adds our own.
-pub(super) fn add(_engine: &mut Environment<'static>) {}
+/// Every filter.
+pub(super) fn filters() -> &'static [String] {
+    static ALL: LazyLock<Vec<String>> = LazyLock::new(|| sorted(FILTERS, dates::filters()));
+    &ALL
+}
+
+/// Every test, the word after `is`.
+pub(super) fn tests() -> &'static [String] {
+    static ALL: LazyLock<Vec<String>> =
+        LazyLock::new(|| sorted(TESTS, Moment::QUESTIONS.iter().map(|question| (*question).to_owned()).collect()));
+    &ALL
+}
+
+fn sorted(engine: &[&str], own: Vec<String>) -> Vec<String> {
+    let mut all: Vec<String> = engine.iter().map(|name| (*name).to_owned()).chain(own).collect();
+    all.sort();
+    all
+}

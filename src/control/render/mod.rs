@@ -5,6 +5,7 @@
 //! text, and work and memory are bounded. It refuses to know what an argument is for.
 
 mod check;
+mod dates;
 mod filters;
 pub mod late;
 mod parts;
@@ -15,6 +16,8 @@ use minijinja::value::{Serde, ValueKind};
 use minijinja::{Environment, ErrorKind, UndefinedBehavior};
 use serde::Serialize;
 use serde_json::{Map, Value};
+
+use jiff::tz::TimeZone;
 
 use super::partition::Partition;
 use super::run::RunIdentity;
@@ -35,6 +38,11 @@ const MAX_DEPTH: usize = 64;
 pub struct Context {
     run: RunContext,
     params: Map<String, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<Value>,
+    /// From where filters see instants.
+    #[serde(skip)]
+    zone: TimeZone,
 }
 
 /// `run.…`.
@@ -53,8 +61,8 @@ struct RunContext {
 }
 
 impl Context {
-    /// The names of one run. `params` are typed already.
-    pub fn new(run: &RunIdentity, partition: &Partition, params: Map<String, Value>) -> Self {
+    /// The names of one run, its calendar that of `zone`. `params` are typed already.
+    pub fn new(run: &RunIdentity, partition: &Partition, zone: &TimeZone, params: Map<String, Value>) -> Self {
         let (start, end) = partition.bounds.map(|(start, end)| (start.to_string(), end.to_string())).unzip();
         let run = RunContext {
             id: run.id.clone(),
@@ -66,7 +74,20 @@ impl Context {
             start,
             end,
         };
-        Self { run, params }
+        Self { run, params, event: None, zone: zone.clone() }
+    }
+
+    /// With the event that started the run.
+    #[must_use]
+    pub fn with_event(mut self, event: Option<Value>) -> Self {
+        self.event = event;
+        self
+    }
+
+    /// With other parameters: those of a job.
+    #[must_use]
+    pub fn with_params(&self, params: Map<String, Value>) -> Self {
+        Self { params, ..self.clone() }
     }
 }
 
@@ -95,7 +116,7 @@ impl std::error::Error for RenderError {}
 /// # Errors
 /// The first string that cannot be rendered, or the first step whose arguments are too large.
 pub fn render_args(steps: &Map<String, Value>, context: &Context) -> Result<Map<String, Value>, RenderError> {
-    let engine = engine();
+    let engine = engine(&context.zone);
     let values = minijinja::Value::from(Serde(context));
     let mut rendered = Map::new();
     for (step, arguments) in steps {
@@ -157,7 +178,7 @@ fn evaluate(engine: &Environment<'_>, context: &minijinja::Value, expression: &s
     match value.kind() {
         // As YAML and JSON spell it; Jinja would say `True`.
         ValueKind::Bool => Ok(value.is_true().to_string()),
-        ValueKind::String | ValueKind::Number => Ok(value.to_string()),
+        ValueKind::String | ValueKind::Number | ValueKind::Plain => Ok(value.to_string()),
         ValueKind::Undefined | ValueKind::None => Err(format!("`{{{{ {expression} }}}}` has no value")),
         kind => Err(format!("`{{{{ {expression} }}}}` is a {kind}, not a text; write `| join(',')` or `| tojson`")),
     }
@@ -170,7 +191,7 @@ fn in_words(error: &minijinja::Error) -> String {
     }
 }
 
-fn engine() -> Environment<'static> {
+fn engine(zone: &TimeZone) -> Environment<'static> {
     let mut engine = Environment::new();
     engine.set_undefined_behavior(UndefinedBehavior::Strict);
     engine.set_fuel(Some(FUEL));
@@ -179,7 +200,7 @@ fn engine() -> Environment<'static> {
     for function in ["range", "dict", "debug", "namespace"] {
         engine.remove_global(function);
     }
-    filters::add(&mut engine);
+    dates::add(&mut engine, zone);
     engine
 }
 

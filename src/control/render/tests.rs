@@ -22,7 +22,7 @@ fn context_of(partition: &Partition) -> Context {
         source: Source::Schedule,
     };
     let params = json!({"name": "Ada <&> \"x\"", "rows": 7, "rate": 0.5, "full": true, "since": "2026-01-31"});
-    Context::new(&identity, partition, params.as_object().unwrap().clone())
+    Context::new(&identity, partition, &zone("Europe/Berlin").unwrap(), params.as_object().unwrap().clone())
 }
 
 fn rendered(template: &str) -> Result<String, String> {
@@ -231,16 +231,16 @@ fn every_problem_of_a_template_is_reported() {
 #[test]
 fn every_filter_and_test_on_the_lists_exists() {
     use minijinja::ErrorKind;
-    let engine = engine();
+    let engine = engine(&TimeZone::UTC);
     let missing = |expression: String| {
         let kind = |error: minijinja::Error| error.kind();
         let outcome = engine.compile_expression_owned(expression).and_then(|compiled| compiled.eval(()));
         matches!(outcome.map_err(kind), Err(ErrorKind::UnknownFilter | ErrorKind::UnknownTest))
     };
-    for filter in filters::FILTERS {
+    for filter in filters::filters() {
         assert!(!missing(format!("'x' | {filter}")), "{filter}");
     }
-    for test in filters::TESTS {
+    for test in filters::tests() {
         assert!(!missing(format!("'x' is {test}")), "{test}");
     }
     assert!(missing("'x' | nothing".to_owned()));

@@ -106,6 +106,7 @@ fn code(kind: TemplateFault) -> Code {
         TemplateFault::Statement => Code::TemplateStatement,
         TemplateFault::Syntax | TemplateFault::UnknownFilter => Code::BadTemplate,
         TemplateFault::UnknownName => Code::UnknownTemplateName,
+        TemplateFault::Unfit => Code::UnfitDate,
         TemplateFault::NotYet => Code::NotSupportedYet,
     }
 }
