@@ -4,6 +4,7 @@
 //! say why not. This floor refuses to know files, accounts and the network: its bytes are the same in every account.
 
 pub mod checks;
+pub mod hatches;
 mod machine;
 mod permissions;
 mod stack;
@@ -55,7 +56,9 @@ pub struct Compiled {
     pub tags: BTreeMap<String, String>,
     /// The place in the manifest that made each resource, by logical id.
     pub origins: BTreeMap<String, Span>,
-    /// The state machine.
+    /// What `overrides` changed, in their order.
+    pub changes: Vec<hatches::Change>,
+    /// The state machine, as generated: `overrides` change it in the template.
     pub machine: Machine,
     /// How large it is, against AWS's limits.
     pub sizes: Vec<checks::Size>,
@@ -98,9 +101,8 @@ pub fn compile(pipeline: &Pipeline, context: &Context, findings: &mut Findings) 
     let mut own = Findings::new();
     checks::values::check(&pipeline.manifest, context.today, &mut own);
     let artifact = pack(pipeline);
-    let compiled = Model::of(&pipeline.manifest, context, &artifact, &mut own)
-        .filter(|_| !own.has_errors())
-        .map(|model| model.compile(artifact));
+    let model = Model::of(&pipeline.manifest, context, &artifact, &mut own).filter(|_| !own.has_errors());
+    let compiled = model.map(|model| model.compile(artifact, &mut own));
     if let Some(compiled) = &compiled {
         checks::sizes::check(&compiled.sizes, pipeline.manifest.name.span, &mut own);
     }
@@ -146,15 +148,17 @@ impl<'a> Model<'a> {
         Some(Self { manifest, context, name, body, profiles, schedules, announced })
     }
 
-    fn compile(&self, artifact: Archive) -> Compiled {
+    fn compile(&self, artifact: Archive, findings: &mut Findings) -> Compiled {
         let machine = machine::build(self);
         let integrations = checks::machine::verified(&machine);
         let plan = self.plan();
-        let (template, origins) = stack::build(self, &machine, &integrations, &plan);
+        let (template, mut origins) = stack::build(self, &machine, &integrations, &plan);
+        let (template, changes) = hatches::apply(self.manifest, template, &mut origins, findings);
         let sizes = checks::sizes::measure(&template, &machine, &plan);
         let pipeline = self.name.to_owned();
         let uploads = self.body.steps.iter().flat_map(|made| made.uploads.iter().cloned()).collect();
-        Compiled { pipeline, template, plan, artifact, uploads, tags: self.stack_tags(), origins, machine, sizes }
+        let tags = self.stack_tags();
+        Compiled { pipeline, template, plan, artifact, uploads, tags, origins, changes, machine, sizes }
     }
 
     fn plan(&self) -> Plan {

@@ -5,6 +5,7 @@
 
 pub mod frame;
 pub mod integration;
+pub mod patch;
 pub mod policy;
 pub mod states;
 pub mod template;

@@ -2,6 +2,8 @@
 //!
 //! The order is the order of the bytes, and the purpose is what a deployment prints beside a resource's progress.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 
 use super::object;
@@ -12,29 +14,48 @@ pub struct Template {
     description: String,
     metadata: Map<String, Value>,
     resources: Vec<(String, Resource)>,
+    /// The whole of it, once users have changed it; resources are parts of it then.
+    whole: Option<Value>,
 }
 
 /// One resource.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resource {
-    kind: &'static str,
+    kind: Cow<'static, str>,
     purpose: String,
     metadata: Map<String, Value>,
     depends_on: Vec<String>,
     disposable: bool,
     properties: Value,
+    /// The whole of it, when a user wrote or changed it.
+    whole: Option<Value>,
 }
 
 impl Resource {
     /// A resource of a CloudFormation type; `purpose` is a short phrase that says what it is for.
     pub fn new(kind: &'static str, purpose: impl Into<String>, properties: Value) -> Self {
         Self {
-            kind,
+            kind: Cow::Borrowed(kind),
             purpose: purpose.into(),
             metadata: Map::new(),
             depends_on: Vec::new(),
             disposable: false,
             properties,
+            whole: None,
+        }
+    }
+
+    /// A resource as it stands in a template. Its purpose is what its metadata says, or its logical id.
+    pub fn whole(logical_id: &str, resource: Value) -> Self {
+        let text = |pointer: &str| resource.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        Self {
+            kind: Cow::Owned(text("/Type").unwrap_or_default()),
+            purpose: text("/Metadata/dpc/purpose").unwrap_or_else(|| format!("The resource `{logical_id}`")),
+            metadata: Map::new(),
+            depends_on: Vec::new(),
+            disposable: false,
+            properties: resource.get("Properties").cloned().unwrap_or_else(|| json!({})),
+            whole: Some(resource),
         }
     }
 
@@ -60,8 +81,8 @@ impl Resource {
     }
 
     /// Its CloudFormation type.
-    pub fn kind(&self) -> &'static str {
-        self.kind
+    pub fn kind(&self) -> &str {
+        &self.kind
     }
 
     /// What it is for.
@@ -74,7 +95,11 @@ impl Resource {
         &self.properties
     }
 
-    fn to_value(&self) -> Value {
+    /// The resource as it stands in the template.
+    pub fn to_value(&self) -> Value {
+        if let Some(whole) = &self.whole {
+            return whole.clone();
+        }
         let mut dpc = Map::new();
         dpc.insert("purpose".to_owned(), json!(self.purpose));
         dpc.extend(self.metadata.clone());
@@ -93,7 +118,15 @@ impl Resource {
 impl Template {
     /// An empty template.
     pub fn new(description: impl Into<String>) -> Self {
-        Self { description: description.into(), metadata: Map::new(), resources: Vec::new() }
+        Self { description: description.into(), metadata: Map::new(), resources: Vec::new(), whole: None }
+    }
+
+    /// A template that users have changed.
+    pub fn whole(template: Value) -> Self {
+        let resources = template.get("Resources").and_then(Value::as_object).into_iter().flatten();
+        let resources = resources.map(|(id, resource)| (id.clone(), Resource::whole(id, resource.clone()))).collect();
+        let description = template.get("Description").and_then(Value::as_str).unwrap_or_default().to_owned();
+        Self { description, metadata: Map::new(), resources, whole: Some(template) }
     }
 
     /// Adds an entry to the template's own `dpc` metadata.
@@ -125,6 +158,9 @@ impl Template {
 
     /// The template as a value.
     pub fn to_value(&self) -> Value {
+        if let Some(whole) = &self.whole {
+            return whole.clone();
+        }
         let resources: Map<String, Value> =
             self.resources.iter().map(|(id, resource)| (id.clone(), resource.to_value())).collect();
         object([

@@ -26,8 +26,6 @@ const KEYS: &[Key] = &[
     key("", "when", "let the first step decide: a script that ends with 0 and does nothing"),
     key("", "timeout", "put a `timeout` on each step"),
     key("", "failFast", "leave it out: a failed step stops its dependents, the others finish"),
-    key("", "resources", "keep other resources in a stack of your own"),
-    key("", "overrides", "keep other resources in a stack of your own"),
     key("", "jobs", "write the step out in each pipeline"),
     key("partition", "from", "use a schedule; `dpc run` takes any partition"),
     key("triggers", "executions", SCHEDULE_FOR_NOW),

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::alerts::Alert;
 use crate::compute::Compute;
+use crate::language::raw::{Override, RawResource};
 use crate::language::values::{Location, Scalar};
 use crate::source::{Spanned, SpannedMap};
 use crate::steps::Step;
@@ -95,6 +96,12 @@ pub struct Manifest {
     /// Who hears of a run's end.
     #[serde(default)]
     pub alerts: Vec<Spanned<Alert>>,
+    /// CloudFormation resources of your own, by logical id.
+    #[serde(default)]
+    pub resources: SpannedMap<Spanned<RawResource>>,
+    /// Changes of the generated template, RFC 6902.
+    #[serde(default)]
+    pub overrides: Vec<Spanned<Override>>,
 }
 
 impl Manifest {

@@ -10,6 +10,7 @@ pub mod later;
 pub mod manifest;
 pub mod outline;
 pub mod project;
+pub mod raw;
 pub mod rules;
 pub mod schemas;
 pub mod values;

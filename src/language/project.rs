@@ -120,7 +120,7 @@ impl Workspace {
 
     fn source(&mut self, root: &Path, path: String) {
         let mut findings = Findings::new();
-        match tree(root, &path, &mut self.files, &mut findings) {
+        match tagged_tree(root, &path, &mut self.files, &mut findings) {
             None => self.findings.extend(findings),
             Some(mut node) => {
                 later::refuse(&mut node, &mut findings);
@@ -219,12 +219,21 @@ impl Defaults {
     }
 }
 
+/// The tree of a pipeline's file, with CloudFormation's tags where its words stand.
+fn tagged_tree(root: &Path, path: &str, files: &mut Files, findings: &mut Findings) -> Option<Node> {
+    read_tree(root, path, &["resources", "overrides"], files, findings)
+}
+
 /// The tree of a file, if it has one.
 fn tree(root: &Path, path: &str, files: &mut Files, findings: &mut Findings) -> Option<Node> {
+    read_tree(root, path, &[], files, findings)
+}
+
+fn read_tree(root: &Path, path: &str, tagged: &[&str], files: &mut Files, findings: &mut Findings) -> Option<Node> {
     match disk::manifest(root, path, files) {
         Ok(bytes) => {
             let file = text::add(files, path, &bytes, findings)?;
-            yaml::read(files, file, findings)
+            yaml::read_tagged(files, file, tagged, findings)
         }
         Err(finding) => {
             findings.push(*finding);

@@ -144,6 +144,15 @@ codes! {
     NearLimit = "502" "compiled pipeline is almost too large for AWS";
     DynamicReference = "503" "text that CloudFormation would replace";
     NotWritten = "504" "template cannot be written";
+    BadLogicalId = "540" "not a logical id, or one of dpc's";
+    BadResourceType = "541" "not a type of CloudFormation's";
+    UnknownReference = "542" "reference to a resource that is not there";
+    BadOverride = "543" "override does not fit";
+    OverrideMissesPath = "544" "override leads nowhere";
+    OverrideRefused = "545" "part of the template that cannot be overridden";
+    OverrideTestFailed = "546" "template is not what an override tests for";
+    ResourceCycle = "547" "resources wait for each other";
+    BrokenDefinition = "548" "state machine broken by an override";
 
     // 6xx: AWS and deployment.
     NoCredentials = "601" "no AWS credentials";

@@ -79,7 +79,8 @@ fn graph(scope: &States, inside: bool, names: &mut BTreeMap<String, usize>, prob
     }
 }
 
-fn known() -> impl Iterator<Item = &'static Integration> {
+/// Every integration that dpc uses.
+pub(crate) fn known() -> impl Iterator<Item = &'static Integration> {
     let of_compute = compute::INTEGRATIONS.iter().flat_map(|integrations| integrations.iter());
     of_compute.chain(steps::KINDS.iter().flat_map(|kind| kind.integrations))
 }

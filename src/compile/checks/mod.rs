@@ -3,6 +3,7 @@
 //! In come the manifest and the compiled documents; out come findings. That the compiler itself has made no mistake is
 //! no finding but an invariant, see `machine`.
 
+pub(crate) mod definition;
 pub mod machine;
 pub mod sizes;
 pub mod values;

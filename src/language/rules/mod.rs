@@ -12,6 +12,7 @@ mod needs;
 mod params;
 mod paths;
 mod pipelines;
+mod raw;
 mod secrets;
 mod steps;
 mod tags;
@@ -39,6 +40,7 @@ const RULES: &[Rule] = &[
     paths::check,
     access::check,
     secrets::check,
+    raw::check,
 ];
 
 /// Everything that is wrong within one pipeline.

@@ -81,6 +81,10 @@ fn walk<'a>(node: &'a Node, path: &mut Vec<&'a str>, names: &Names, findings: &m
 }
 
 fn text(text: &str, span: Span, path: &[&str], names: &Names, findings: &mut Findings) {
+    if matches!(path.first(), Some(&("resources" | "overrides"))) {
+        findings.extend(in_cloudformation(text, span));
+        return;
+    }
     let is_rendered = is_rendered(path);
     let mut statement = false;
     for TemplateProblem { kind, problem } in render::check(text, names) {
@@ -99,6 +103,18 @@ fn text(text: &str, span: Span, path: &[&str], names: &Names, findings: &mut Fin
                 .help("`{{ }}` is possible in `args`, `conf`, `command` and `environment`; `${vars.…}` everywhere"),
         );
     }
+}
+
+/// In CloudFormation's words `{{resolve:…}}` is CloudFormation's own, and `{% %}` may be Step Functions'.
+fn in_cloudformation(text: &str, span: Span) -> Option<Finding> {
+    let (at, _) =
+        text.match_indices("{{").find(|(at, _)| !text.get(at + 2..).unwrap_or_default().starts_with("resolve:"))?;
+    let message = "`{{ }}` is not rendered in CloudFormation's words";
+    Some(
+        Finding::at(Code::TemplateElsewhere, span.part(text, at..at + 2), message, "")
+            .why("templates are rendered when a run starts; resources are made when the pipeline is deployed")
+            .help("use `${vars.…}`, an intrinsic function such as `!Sub`, or `{{resolve:…}}`, which CloudFormation replaces"),
+    )
 }
 
 fn code(kind: TemplateFault) -> Code {
