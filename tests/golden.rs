@@ -83,6 +83,18 @@ fn the_example_s_template() {
 }
 
 #[test]
+fn resources_and_overrides_are_in_the_template() {
+    let scratch = Scratch::new("hatches");
+    copy(&repository().join("fixtures/hatches"), &scratch.0);
+    synth(&scratch.0, &["--env", "prod", "--out", "out"]);
+    for entry in std::fs::read_dir(scratch.0.join("out")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        compare(&format!("hatches/{name}"), &std::fs::read_to_string(&path).unwrap());
+    }
+}
+
+#[test]
 fn the_place_does_not_matter_and_unchanged_files_are_left_alone() {
     let (one, other) = (Scratch::new("one"), Scratch::new("other-and-longer"));
     copy(&repository().join("fixtures/listings"), &one.0);
