@@ -24,7 +24,7 @@ from ministack.core.responses import error_response_json
 from ministack.services import cloudwatch_logs as logs
 from ministack.services import ec2, ecs, iam
 
-from . import patching, processes
+from . import job_logs, patching, processes
 
 START_SECONDS = float(os.environ.get("DPC_ECS_START_SECONDS", "0.05"))
 Task = dict[str, Any]
@@ -187,19 +187,11 @@ def _forward(process: subprocess.Popen[bytes], described: dict[str, Any], group:
     prefix = (described.get("logConfiguration") or {}).get("options", {}).get("awslogs-stream-prefix")
     stream = f"{prefix}/{described['name']}/{identifier}" if prefix else identifier
     if group:
-        write(group, stream, [])
+        job_logs.write(group, stream, [])
     assert process.stdout is not None
     for line in process.stdout:
         if group:
-            write(group, stream, [line.decode(errors="replace").rstrip("\n")])
-
-
-def write(group: str, stream: str, lines: list[str]) -> None:
-    """Writes log events; a group that is not there loses them."""
-    logs._create_log_stream({"logGroupName": group, "logStreamName": stream})  # the second time it exists
-    events = [{"timestamp": int(time.time() * 1000), "message": line} for line in lines]
-    if events:
-        logs._put_log_events({"logGroupName": group, "logStreamName": stream, "logEvents": events})
+            job_logs.write(group, stream, [line.decode(errors="replace").rstrip("\n")])
 
 
 def _stop_task(data: dict[str, Any]) -> Any:
@@ -271,4 +263,4 @@ def install() -> None:
         ecs, "_clusters", "_mark_task_running", "_mark_task_stopped", "_resolve_cluster_name", "_resolve_container_secrets",
         "_resolve_task", "_resolve_td_key", "_sanitize", "_SecretResolutionError", "_task_defs", "_tasks",
     )  # fmt: skip
-    patching.require(logs, "_log_groups", "_create_log_group", "_create_log_stream", "_put_log_events")
+    patching.require(logs, "_log_groups", "_create_log_group")
