@@ -50,6 +50,8 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
         event_time: None,
         event: None,
         trigger: None,
+        parent: None,
+        task_token: None,
         cause: session.caller.arn.as_deref().map(|arn| Value::String(format!("dpc run by {arn}"))),
         params,
     };

@@ -74,6 +74,8 @@ mod tests {
             state_machine: String::new(),
             topic: None,
             alerts: Vec::new(),
+            when: None,
+            overlap: None,
             partition,
             schedules: vec![schedule],
             events: Vec::new(),

@@ -177,6 +177,8 @@ impl<'a> Model<'a> {
             topic: (!self.announced.is_empty()).then(|| names::arn("sns", &names::pipeline_resource(self.name))),
             alerts: self.announced.iter().map(|status| status.as_str().to_owned()).collect(),
             partition: partition(self.manifest),
+            when: None,
+            overlap: None,
             schedules: self.schedules.iter().map(|(schedule, _)| schedule.clone()).collect(),
             events: Vec::new(),
             executions: None,

@@ -28,6 +28,12 @@ pub struct Plan {
     pub alerts: Vec<String>,
     /// How a time becomes a partition.
     pub partition: PartitionPlan,
+    /// The precondition of every run: a template that yields `true` or `false`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+    /// What partitions do when another still runs: `allow`, `skip`, `queue` or `latest`; absent is `queue`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlap: Option<String>,
     /// The schedules, for the sweep that looks for runs which never came.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub schedules: Vec<SchedulePlan>,

@@ -28,18 +28,24 @@ pub struct Envelope {
     /// RFC 3339; for `schedule`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduled_time: Option<String>,
-    /// A partition label; for `run`, `rerun`, `backfill` and `trigger`.
+    /// A partition label; for `run`, `rerun`, `backfill`, `trigger` and `pipeline`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partition: Option<String>,
     /// RFC 3339; for `event`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_time: Option<String>,
-    /// The event itself; for `event`.
+    /// The event itself; for `event`. Kept with the run, and `event` in its templates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<Value>,
     /// Which of the plan's `events` it is; for `event`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trigger: Option<String>,
+    /// Name of the execution that asks; for `pipeline`. Its partition is the default of `partition`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// Task token of the state that waits for the run's end; for `pipeline`. Absent when nobody waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_token: Option<String>,
     /// Why, for people: recorded with the run, never interpreted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Value>,
@@ -58,6 +64,8 @@ pub enum Source {
     Trigger,
     /// An S3 object or another EventBridge event.
     Event,
+    /// A step of another pipeline.
+    Pipeline,
     /// A person, by `dpc run`.
     Run,
     /// A person, by `dpc rerun`.
@@ -262,6 +270,17 @@ pub mod keys {
     pub fn partition(label: &str) -> String {
         format!("PARTITION#{label}")
     }
+
+    /// `sk` of the newest run of a partition that waits for its turn; sorts by partition.
+    pub fn waiting(label: &str) -> String {
+        format!("{WAITING}{label}")
+    }
+
+    /// Prefix of a pipeline's queue.
+    pub const WAITING: &str = "WAIT#";
+
+    /// `sk` of the run that took the pipeline's only slot last, where partitions do not run side by side.
+    pub const SLOT: &str = "SLOT";
 
     /// `sk` of a run; sorts by partition, then number.
     pub fn run(id: &RunId) -> String {

@@ -9,6 +9,7 @@ pub mod account;
 pub mod metrics;
 pub mod params;
 pub mod prepare;
+pub mod queue;
 pub mod registration;
 pub mod release;
 pub mod senders;
@@ -20,6 +21,7 @@ pub mod sweep;
 mod testing;
 #[cfg(test)]
 mod tests;
+pub mod waiters;
 pub mod world;
 
 use std::process::ExitCode;

@@ -92,17 +92,9 @@ fn bad_plan(pipeline: &str, problem: &Problem) -> Box<Finding> {
 /// # Errors
 /// Arguments that cannot be rendered, and input that is too large: the run has failed.
 pub fn input(plan: &Plan, run: &Run, settings: &Settings) -> Result<String, Box<Finding>> {
-    let identity = RunIdentity {
-        id: run.reference.id.to_string(),
-        execution: run.reference.execution_name(),
-        pipeline: run.reference.pipeline.clone(),
-        partition: run.reference.id.partition.clone(),
-        number: run.reference.id.number,
-        space: run.space.clone(),
-        source: run.source,
-    };
+    let identity = identity(run);
     let network = network(settings, identity.number);
-    let steps = render(plan, run, &identity)?;
+    let steps = render(plan, &context(plan, run, &identity)?)?;
     let input = ExecutionInput { version: ENVELOPE_VERSION, run: identity, network, steps };
     let json = serde_json::to_string(&input)
         .map_err(|error| Box::new(Finding::new(Code::NotRendered, format!("the input cannot be written: {error}"))))?;
@@ -116,17 +108,72 @@ pub fn input(plan: &Plan, run: &Run, settings: &Settings) -> Result<String, Box<
     Ok(json)
 }
 
-/// Every step's arguments, rendered.
-fn render(plan: &Plan, run: &Run, identity: &RunIdentity) -> Result<Map<String, Value>, Box<Finding>> {
+fn identity(run: &Run) -> RunIdentity {
+    RunIdentity {
+        id: run.reference.id.to_string(),
+        execution: run.reference.execution_name(),
+        pipeline: run.reference.pipeline.clone(),
+        partition: run.reference.id.partition.clone(),
+        number: run.reference.id.number,
+        space: run.space.clone(),
+        source: run.source,
+    }
+}
+
+/// What the run's templates may name.
+fn context(plan: &Plan, run: &Run, identity: &RunIdentity) -> Result<Context, Box<Finding>> {
     let pipeline = &identity.pipeline;
     let spec = PartitionSpec::of_plan(&plan.partition).map_err(|problem| bad_plan(pipeline, &problem))?;
     // Claimed under one plan and started under the next: the label may not fit any more.
     let partition = spec.parse(&identity.partition, pipeline).map_err(|problem| bad_partition(&problem))?;
     let context = Context::new(identity, &partition, &spec.zone, params::resolve(plan, &run.params)?);
-    render_args(&plan.steps, &context).map_err(|error| {
-        let finding = Finding::new(Code::NotRendered, error.to_string());
-        Box::new(finding.help("mend `pipeline.yaml`, deploy it, and start the partition again with `dpc run`"))
-    })
+    Ok(context.with_event(run.event.clone()))
+}
+
+/// Why the pipeline's precondition keeps this run from starting; `None` if it holds, or there is none.
+///
+/// # Errors
+/// A precondition that cannot be evaluated: the run has failed.
+pub fn precondition(plan: &Plan, run: &Run) -> Result<Option<String>, Box<Finding>> {
+    let Some(template) = &plan.when else { return Ok(None) };
+    let holds = condition(template, &context(plan, run, &identity(run))?).map_err(|said| not_rendered(&said))?;
+    Ok((!holds).then(|| format!("its precondition is false: `when: {template}`")))
+}
+
+/// The value of a template that must be `true` or `false`.
+fn condition(template: &str, context: &Context) -> Result<bool, String> {
+    let only = Map::from_iter([("when".to_owned(), Value::String(template.to_owned()))]);
+    let rendered = render_args(&only, context).map_err(|error| format!("`when`: {}", error.message))?;
+    match rendered.get("when").and_then(Value::as_str) {
+        Some("true") => Ok(true),
+        Some("false") => Ok(false),
+        other => Err(format!("`when`: `{template}` is `{}`, neither true nor false", other.unwrap_or_default())),
+    }
+}
+
+fn not_rendered(said: &str) -> Box<Finding> {
+    let finding = Finding::new(Code::NotRendered, said);
+    Box::new(finding.help("mend `pipeline.yaml`, deploy it, and start the partition again with `dpc run`"))
+}
+
+/// Every step's arguments, rendered, and its precondition as a boolean.
+fn render(plan: &Plan, context: &Context) -> Result<Map<String, Value>, Box<Finding>> {
+    let mut conditions = Vec::new();
+    let mut steps = plan.steps.clone();
+    for (name, step) in &mut steps {
+        let when = step.as_object_mut().and_then(|step| step.remove("when"));
+        if let Some(template) = when.as_ref().and_then(Value::as_str) {
+            let holds = condition(template, context);
+            conditions.push((name.clone(), holds.map_err(|said| not_rendered(&format!("step `{name}`, {said}")))?));
+        }
+    }
+    let mut rendered = render_args(&steps, context).map_err(|error| not_rendered(&error.to_string()))?;
+    for (name, holds) in conditions {
+        if let Some(step) = rendered.get_mut(&name).and_then(Value::as_object_mut) {
+            step.insert("when".to_owned(), Value::Bool(holds));
+        }
+    }
+    Ok(rendered)
 }
 
 /// Where this run's clusters go. The number picks the subnet, so that a rerun after a lack of capacity tries the next.

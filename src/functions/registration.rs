@@ -76,11 +76,14 @@ impl<S: Store, W: World> Account<S, W> {
         let before = self.store.registration(&plan.pipeline).await?;
         let now = self.world.now();
         // New schedules owe nothing of the time before them.
-        let swept_to = match &before {
-            Some(before) if before.plan.schedules == plan.schedules => before.swept_to,
-            _ => now,
+        let (schedules_since, swept_to) = match &before {
+            Some(before) if before.plan.schedules == plan.schedules => (before.schedules_since, before.swept_to),
+            _ => (now, now),
         };
-        let registration = Registration { plan, digest, stack: stack.to_owned(), registered_at: now, swept_to };
+        let stack = stack.to_owned();
+        let registration =
+            Registration { plan, digest, stack, registered_at: now, schedules_since, swept_to };
+        let stack = registration.stack.as_str();
         let owner = before.map(|before| before.stack).filter(|owner| owner != stack);
         let heirless = match &owner {
             Some(owner) if self.world.stack_is_gone(owner).await? => Some(owner.as_str()),

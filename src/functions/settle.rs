@@ -6,7 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::cloud::CloudResult;
-use crate::cloud::runs::{Chore, Run, Store};
+use crate::cloud::runs::{Chore, Registration, Run, Store};
 use crate::control::plan::Plan;
 use crate::control::run::Status;
 use crate::functions::account::Account;
@@ -24,12 +24,27 @@ impl<S: Store, W: World> Account<S, W> {
     pub async fn settle(&self, run: &Run, plan: Option<&Plan>) -> CloudResult<()> {
         let release = self.release(run).await;
         let announced = self.announce(run, plan).await;
+        let answered = if run.status.is_terminal() { self.answer_waiters(run).await } else { Ok(()) };
         let released = release?;
         announced?;
+        answered?;
         if run.status.is_terminal() && released && run.open {
             self.store.tick(&run.reference, run.order, Chore::Closed).await?;
         }
         Ok(())
+    }
+
+    /// [`Self::settle`], and whoever waits for a run that has ended gets its turn.
+    ///
+    /// # Errors
+    /// As [`Self::settle`]; neither of the two keeps the other from being tried.
+    pub async fn conclude(&self, run: &Run, registration: Option<&Registration>) -> CloudResult<()> {
+        let plan = registration.map(|registration| &registration.plan);
+        let settled = if run.open { self.settle(run, plan).await } else { Ok(()) };
+        if let Some(registration) = registration.filter(|_| run.status.is_terminal()) {
+            self.hand_on(registration, &run.reference.id.partition).await?;
+        }
+        settled
     }
 
     /// Whether nothing of the run costs money any more.

@@ -14,7 +14,7 @@ use crate::control::run::{ENVELOPE_VERSION, Envelope, RunId, RunRef, Source, Sta
 use crate::functions::account::Account;
 use crate::functions::prepare::{self, Wish};
 use crate::functions::settle::is_wanted;
-use crate::functions::status::shortened;
+use crate::functions::status::{CAUSE_LIMIT, shortened};
 use crate::functions::world::{Started, World};
 use crate::source::{Code, Finding};
 
@@ -28,6 +28,8 @@ pub struct Answer {
     pub run: Run,
     /// Whether this envelope made it.
     pub new: bool,
+    /// The run that it waits for.
+    pub ahead: Option<RunRef>,
 }
 
 impl Answer {
@@ -42,6 +44,7 @@ impl Answer {
             if let Some(error) = fields.remove("error") {
                 fields.insert("runError".into(), error);
             }
+            fields.extend(self.ahead.iter().map(|ahead| ("waitsFor".into(), ahead.to_string().into())));
         }
         answer
     }
@@ -76,10 +79,10 @@ impl<S: Store, W: World> Account<S, W> {
         let registration = self.admit(envelope).await?;
         let now = self.world.now();
         let wish = prepare::wish(&registration.plan, envelope, now)?;
-        let (run, new) = self.claim(envelope, &wish, now).await?;
+        let (run, new) = self.claim(envelope, &wish, &registration.plan, now).await?;
         tracing::info!(run = %run.reference, key = run.key, source = ?run.source, new, "asked to start");
-        let run = if new { self.launch(run, &registration).await? } else { self.carry_on(run, &registration).await? };
-        Ok(Answer { run, new })
+        let (run, ahead) = self.carry_on(run, &registration).await?;
+        Ok(Answer { run, new, ahead })
     }
 
     /// The registration of the pipeline that is to run, if it is this space's.
@@ -110,11 +113,22 @@ impl<S: Store, W: World> Account<S, W> {
     }
 
     /// The run of the envelope's key, taken now or before, and whether it was now.
-    async fn claim(&self, envelope: &Envelope, wish: &Wish, now: Timestamp) -> CloudResult<(Run, bool)> {
+    async fn claim(
+        &self,
+        envelope: &Envelope,
+        wish: &Wish,
+        plan: &Plan,
+        now: Timestamp,
+    ) -> CloudResult<(Run, bool)> {
         let pipeline = &envelope.pipeline;
+        let token = envelope.task_token.as_deref();
         for _ in 0..CLAIM_ATTEMPTS {
             if let Some(id) = self.store.run_of_key(pipeline, &wish.key).await? {
                 let reference = RunRef { pipeline: pipeline.clone(), id };
+                // Another attempt of the same step has another token: both are told.
+                if let Some(token) = token {
+                    self.store.await_end(&reference, token).await?;
+                }
                 if let Some(run) = self.store.run(&reference).await? {
                     return Ok((run, false));
                 }
@@ -134,7 +148,16 @@ impl<S: Store, W: World> Account<S, W> {
             run.scheduled_time = wish.scheduled_time;
             run.reason.clone_from(&envelope.cause);
             run.params.clone_from(&envelope.params);
+            run.event.clone_from(&envelope.event);
+            run.parent.clone_from(&envelope.parent);
+            run.tokens.extend(token.map(str::to_owned));
+            self.judge(&mut run, plan, now);
+            let before = self.store.waiting_in(pipeline, &wish.partition).await?.filter(|_| run.is_waiting());
             if self.store.claim(&run).await? {
+                if let Some(before) = before {
+                    let id = RunId { number: before, ..run.reference.id.clone() };
+                    self.supersede(&RunRef { pipeline: pipeline.clone(), id }, number, plan).await?;
+                }
                 return Ok((run, true));
             }
         }
@@ -142,28 +165,55 @@ impl<S: Store, W: World> Account<S, W> {
         Err(Box::new(Finding::new(Code::Throttled, message).help("the start is tried again by itself")))
     }
 
-    /// Goes on with a run that was claimed before, perhaps by an invocation that is cut off, perhaps by one that is at it
-    /// now.
+    /// Looks at the pipeline's precondition: a run for which it does not hold is SKIPPED as it is claimed, and takes no
+    /// other's place in the queue.
+    fn judge(&self, run: &mut Run, plan: &Plan, now: Timestamp) {
+        let progress = match prepare::precondition(plan, run) {
+            Ok(None) => return,
+            Ok(Some(cause)) => {
+                let mut progress = Progress::to(Status::Skipped);
+                progress.cause = Some(shortened(&cause, CAUSE_LIMIT));
+                progress
+            }
+            Err(finding) => failure(&finding),
+        };
+        let announce = is_wanted(plan, progress.status);
+        Progress { ended_at: Some(now), announce, ..progress }.apply(run);
+    }
+
+    /// Goes on with a run that was claimed, just now or before, perhaps by an invocation that was cut off, perhaps by one
+    /// that is at it now. Answers it as it is then, and the run that it waits for.
     ///
     /// # Errors
     /// What AWS refuses.
-    pub async fn carry_on(&self, run: Run, registration: &Registration) -> CloudResult<Run> {
+    pub async fn carry_on(&self, run: Run, registration: &Registration) -> CloudResult<(Run, Option<RunRef>)> {
+        if run.is_waiting() {
+            let ahead = self.hand_on(registration, &run.reference.id.partition).await?;
+            let run = self.store.run(&run.reference).await?.unwrap_or(run);
+            return Ok((run.clone(), ahead.filter(|ahead| run.is_waiting() && *ahead != run.reference)));
+        }
         if run.status != Status::Queued {
-            if run.open {
-                self.settle(&run, Some(&registration.plan)).await?;
-            }
-            return Ok(run);
+            self.conclude(&run, Some(registration)).await?;
+            return Ok((run, None));
         }
         // Its execution may exist although the row does not say so. Then what would be rendered now is of no interest.
         let arn = execution_arn(&registration.plan.state_machine, &run.reference);
-        match self.world.execution(&arn).await? {
-            Some(execution) => self.follow(run, &execution).await,
-            None => self.launch(run, registration).await,
+        if let Some(execution) = self.world.execution(&arn).await? {
+            return Ok((self.follow(run, &execution).await?, None));
         }
+        let run = self.launch(run, registration).await?;
+        if run.status.is_terminal() {
+            self.hand_on(registration, &run.reference.id.partition).await?;
+        }
+        Ok((run, None))
     }
 
-    /// Renders the arguments and starts the execution; a run for which that is impossible has FAILED.
-    async fn launch(&self, run: Run, registration: &Registration) -> CloudResult<Run> {
+    /// Renders the arguments and starts the execution; a run for which that is impossible has FAILED. The run has its
+    /// slot.
+    ///
+    /// # Errors
+    /// What AWS refuses.
+    pub async fn launch(&self, run: Run, registration: &Registration) -> CloudResult<Run> {
         let plan = &registration.plan;
         let input = match prepare::input(plan, &run, &self.settings) {
             Ok(input) => input,
@@ -191,17 +241,10 @@ impl<S: Store, W: World> Account<S, W> {
 
     /// The run has failed before it had an execution.
     async fn fail(&self, run: Run, plan: &Plan, finding: &Finding) -> CloudResult<Run> {
-        let mut cause = finding.message.clone();
-        for more in [&finding.why, &finding.help].into_iter().flatten() {
-            cause.push_str("; ");
-            cause.push_str(more);
-        }
-        let mut progress = Progress::to(Status::Failed);
+        let mut progress = failure(finding);
         progress.ended_at = Some(self.world.now());
-        progress.error = Some(finding.code.id().to_owned());
-        progress.cause = Some(shortened(&cause, 4_000));
         progress.announce = is_wanted(plan, Status::Failed);
-        tracing::warn!(run = %run.reference, cause, "the run has failed before it started");
+        tracing::warn!(run = %run.reference, cause = progress.cause, "the run has failed before it started");
         self.reach(run, plan, &progress).await
     }
 
@@ -211,6 +254,19 @@ impl<S: Store, W: World> Account<S, W> {
         self.settle(&run, Some(plan)).await?;
         Ok(run)
     }
+}
+
+/// The end of a run that cannot be started.
+fn failure(finding: &Finding) -> Progress {
+    let mut cause = finding.message.clone();
+    for more in [&finding.why, &finding.help].into_iter().flatten() {
+        cause.push_str("; ");
+        cause.push_str(more);
+    }
+    let mut progress = Progress::to(Status::Failed);
+    progress.error = Some(finding.code.id().to_owned());
+    progress.cause = Some(shortened(&cause, CAUSE_LIMIT));
+    progress
 }
 
 /// The ARN of an execution, made from its state machine's.
@@ -238,6 +294,8 @@ pub fn missed(plan: &Plan, due: Timestamp) -> Envelope {
         event_time: None,
         event: None,
         trigger: None,
+        parent: None,
+        task_token: None,
         cause: Some(Value::String("missed schedule, started by the sweep".to_owned())),
         params: serde_json::Map::new(),
     }

@@ -20,7 +20,7 @@ use crate::source::{Code, Finding};
 /// The error by which a state machine says that its pipeline's `timeout` is over.
 const TIMEOUT_ERROR: &str = "dpc.Timeout";
 /// What a row keeps of a cause.
-const CAUSE_LIMIT: usize = 4_000;
+pub const CAUSE_LIMIT: usize = 4_000;
 
 #[derive(Debug, Deserialize)]
 struct Event {
@@ -93,20 +93,18 @@ impl<S: Store, W: World> Account<S, W> {
             return Ok(run);
         }
         let registration = self.store.registration(&run.reference.pipeline).await?;
-        let plan = registration.map(|registration| registration.plan);
+        let plan = registration.as_ref().map(|registration| &registration.plan);
         let Some(mut progress) = progress(execution, self.world.now()) else {
             tracing::warn!(run = %run.reference, status = execution.status, "ignored: a status that dpc does not know");
             return Ok(run);
         };
-        progress.announce = plan.as_ref().is_some_and(|plan| is_wanted(plan, progress.status));
+        progress.announce = plan.is_some_and(|plan| is_wanted(plan, progress.status));
         if self.store.advance(&run.reference, &progress).await? {
             tracing::info!(run = %run.reference, status = %progress.status, cause = progress.cause, "the run has moved");
         }
         // Moved or not: an earlier delivery may have been cut off before everything owed was done.
         let Some(run) = self.store.run(&run.reference).await? else { return Ok(run) };
-        if run.open {
-            self.settle(&run, plan.as_ref()).await?;
-        }
+        self.conclude(&run, registration.as_ref()).await?;
         Ok(run)
     }
 }

@@ -3,6 +3,8 @@
 //! In come the open runs and the registered schedules; out come the starts, releases, announcements and closings that
 //! were lost on the way. It refuses to stop at the first failure: one broken pipeline must not cost the others theirs.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -12,6 +14,7 @@ use crate::control::run::{RunRef, Status};
 use crate::control::schedule::{Schedule, between};
 use crate::functions::account::Account;
 use crate::functions::metrics::Metric;
+use crate::functions::queue::Overlap;
 use crate::functions::settle::is_wanted;
 use crate::functions::start::{self, schedule_key};
 use crate::functions::world::World;
@@ -53,6 +56,7 @@ impl<S: Store, W: World> Account<S, W> {
     /// The table cannot be read at all.
     pub async fn sweep(&self, deadline: Timestamp) -> CloudResult<Swept> {
         let mut swept = Swept::default();
+        let mut queues = BTreeSet::new();
         let last_call = deadline.checked_sub(RESERVE).unwrap_or(deadline);
         for reference in self.store.open_runs().await? {
             if self.world.now() >= last_call {
@@ -60,7 +64,7 @@ impl<S: Store, W: World> Account<S, W> {
                 break;
             }
             swept.runs += 1;
-            let outcome = self.sweep_run(&reference).await;
+            let outcome = self.sweep_run(&reference, &mut queues).await;
             self.note(&mut swept, &format!("run {reference}"), outcome);
         }
         for pipeline in self.store.pipelines().await? {
@@ -85,7 +89,7 @@ impl<S: Store, W: World> Account<S, W> {
         }
     }
 
-    async fn sweep_run(&self, reference: &RunRef) -> CloudResult<()> {
+    async fn sweep_run(&self, reference: &RunRef, queues: &mut BTreeSet<(String, String)>) -> CloudResult<()> {
         // The index lags behind the table, so the row itself is asked.
         let Some(run) = self.store.run(reference).await? else { return Ok(()) };
         if !run.open || self.world.now().duration_since(run.claimed_at) < GRACE {
@@ -93,14 +97,42 @@ impl<S: Store, W: World> Account<S, W> {
         }
         let registration = self.store.registration(&reference.pipeline).await?;
         match (run.status, &run.execution, &registration) {
+            (Status::Queued, _, Some(registration)) if run.is_waiting() => {
+                self.sweep_waiting(run, registration, queues).await
+            }
             (Status::Queued, _, Some(registration)) => self.carry_on(run, registration).await.map(|_| ()),
             (Status::Queued, _, None) => self.abandon(run, None, "its pipeline was destroyed before it started").await,
             (Status::Running, Some(execution), _) => match self.world.execution(execution).await? {
                 Some(found) => self.follow(run, &found).await.map(|_| ()),
                 None => self.abandon(run, registration.as_ref(), "its execution does not exist any more").await,
             },
-            _ => self.settle(&run, registration.as_ref().map(|registration| &registration.plan)).await,
+            _ => self.conclude(&run, registration.as_ref()).await,
         }
+    }
+
+    /// A run that waits has lost its place to a newer one, or waits for its turn: each queue is looked at once a sweep.
+    async fn sweep_waiting(
+        &self,
+        run: Run,
+        registration: &Registration,
+        queues: &mut BTreeSet<(String, String)>,
+    ) -> CloudResult<()> {
+        let RunRef { pipeline, id } = &run.reference;
+        let place = self.store.waiting_in(pipeline, &id.partition).await?;
+        if place != Some(id.number) {
+            let newest = self.store.newest_number(pipeline, &id.partition).await?;
+            let by = place.filter(|place| *place > id.number).unwrap_or(newest);
+            if by > id.number {
+                return self.supersede(&run.reference, by, &registration.plan).await;
+            }
+            // Claimed by a dpc that knew no queue: it was started at once, or was about to be.
+            return self.carry_on(Run { slot: true, ..run }, registration).await.map(|_| ());
+        }
+        let queue = if Overlap::of(&registration.plan).is_alone() { String::new() } else { id.partition.clone() };
+        if queues.insert((pipeline.clone(), queue)) {
+            self.hand_on(registration, &id.partition).await?;
+        }
+        Ok(())
     }
 
     /// Ends a run that nothing will end any more.
@@ -113,8 +145,11 @@ impl<S: Store, W: World> Account<S, W> {
         progress.announce = plan.is_some_and(|plan| is_wanted(plan, Status::Aborted));
         tracing::warn!(run = %run.reference, why, "the run is given up");
         self.store.advance(&run.reference, &progress).await?;
+        if run.is_waiting() {
+            self.store.leave(&run.reference).await?;
+        }
         match self.store.run(&run.reference).await? {
-            Some(run) => self.settle(&run, plan).await,
+            Some(run) => self.conclude(&run, registration).await,
             None => Ok(()),
         }
     }

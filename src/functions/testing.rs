@@ -8,13 +8,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::cloud::CloudResult;
-use crate::cloud::runs::{Chore, Progress, Registration, Run, Store};
+use crate::cloud::runs::{Chore, Progress, Queue, Registration, Run, Slots, Store};
 use crate::control::plan::{PartitionPlan, Plan, SchedulePlan};
 use crate::control::run::{RunId, RunRef};
 use crate::functions::account::{Account, Settings};
 use crate::functions::metrics::Metric;
 use crate::functions::senders::topic::Announcement;
-use crate::functions::world::{Execution, Started, World};
+use crate::functions::world::{Execution, Reply, Started, World};
 use crate::source::{Code, Finding};
 
 pub(super) const STACK: &str = "arn:aws:cloudformation:eu-central-1:111111111111:stack/dpc-listings/8d1f";
@@ -64,6 +64,9 @@ pub(super) struct Memory {
     pub(super) registrations: RefCell<BTreeMap<String, Registration>>,
     pub(super) keys: RefCell<BTreeMap<(String, String), RunId>>,
     pub(super) runs: RefCell<BTreeMap<RunRef, Run>>,
+    pub(super) waiting: RefCell<BTreeMap<(String, String), u32>>,
+    pub(super) pipeline_slots: RefCell<BTreeMap<String, RunId>>,
+    pub(super) partition_slots: RefCell<BTreeMap<(String, String), u32>>,
 }
 
 impl Memory {
@@ -131,6 +134,9 @@ impl Store for Memory {
                 return false;
             }
             self.keys.borrow_mut().insert(key, id.clone());
+            if run.is_waiting() {
+                self.waiting.borrow_mut().insert((pipeline.clone(), id.partition.clone()), id.number);
+            }
             self.runs.borrow_mut().insert(run.reference.clone(), run.clone());
             true
         })
@@ -144,6 +150,9 @@ impl Store for Memory {
         self.fault.call(|| {
             let mut runs = self.runs.borrow_mut();
             let Some(run) = runs.get_mut(reference).filter(|run| run.order < progress.order) else { return false };
+            if progress.only_waiting && run.slot {
+                return false;
+            }
             progress.apply(run);
             true
         })
@@ -156,9 +165,35 @@ impl Store for Memory {
             match chore {
                 Chore::Announced => run.announce = false,
                 Chore::Released => run.released = true,
-                Chore::Closed if run.announce || !run.released => {}
+                Chore::Closed if run.announce || !run.released || !run.tokens.is_empty() => {}
                 Chore::Closed => run.open = false,
             }
+        })
+    }
+
+    async fn await_end(&self, reference: &RunRef, token: &str) -> CloudResult<bool> {
+        self.fault.call(|| {
+            let mut runs = self.runs.borrow_mut();
+            let Some(run) = runs.get_mut(reference) else { return false };
+            run.tokens.insert(token.to_owned());
+            run.open = true;
+            true
+        })
+    }
+
+    async fn answered(&self, reference: &RunRef, token: &str) -> CloudResult<()> {
+        self.fault.call(|| {
+            if let Some(run) = self.runs.borrow_mut().get_mut(reference) {
+                run.tokens.remove(token);
+            }
+        })
+    }
+
+    async fn fires(&self, pipeline: &str, after: Timestamp, until: Timestamp) -> CloudResult<Vec<Timestamp>> {
+        self.fault.call(|| {
+            let keys = self.keys.borrow();
+            let times = keys.keys().filter(|(of, _)| of == pipeline).filter_map(|(_, key)| key.parse().ok());
+            times.filter(|time| after < *time && *time <= until).collect()
         })
     }
 
@@ -170,7 +205,66 @@ impl Store for Memory {
     }
 }
 
+impl Queue for Memory {
+    async fn waiting(&self, pipeline: &str, limit: Option<u16>) -> CloudResult<Vec<RunId>> {
+        self.fault.call(|| {
+            let waiting = self.waiting.borrow();
+            let ids = waiting.iter().filter(|((of, _), _)| of == pipeline);
+            let ids = ids.map(|((_, partition), number)| RunId { partition: partition.clone(), number: *number });
+            ids.take(limit.map_or(usize::MAX, usize::from)).collect()
+        })
+    }
+
+    async fn waiting_in(&self, pipeline: &str, partition: &str) -> CloudResult<Option<u32>> {
+        self.fault.call(|| self.waiting.borrow().get(&(pipeline.to_owned(), partition.to_owned())).copied())
+    }
+
+    async fn slots(&self, pipeline: &str, partition: &str, alone: bool) -> CloudResult<Slots> {
+        self.fault.call(|| Slots {
+            pipeline: self.pipeline_slots.borrow().get(pipeline).filter(|_| alone).cloned(),
+            partition: self.slot_of(pipeline, partition),
+        })
+    }
+
+    async fn take(&self, run: &RunRef, seen: &Slots, alone: bool) -> CloudResult<bool> {
+        self.fault.call(|| {
+            let RunRef { pipeline, id } = run;
+            let place = (pipeline.clone(), id.partition.clone());
+            let mut runs = self.runs.borrow_mut();
+            let Some(row) = runs.get_mut(run).filter(|row| row.order == 0 && !row.slot) else { return false };
+            if self.waiting.borrow().get(&place) != Some(&id.number)
+                || self.slot_of(pipeline, &id.partition) != seen.partition
+                || alone && self.pipeline_slots.borrow().get(pipeline) != seen.pipeline.as_ref()
+            {
+                return false;
+            }
+            row.slot = true;
+            self.waiting.borrow_mut().remove(&place);
+            self.partition_slots.borrow_mut().insert(place, id.number);
+            if alone {
+                self.pipeline_slots.borrow_mut().insert(pipeline.clone(), id.clone());
+            }
+            true
+        })
+    }
+
+    async fn leave(&self, run: &RunRef) -> CloudResult<()> {
+        self.fault.call(|| {
+            let mut waiting = self.waiting.borrow_mut();
+            let place = (run.pipeline.clone(), run.id.partition.clone());
+            if waiting.get(&place) == Some(&run.id.number) {
+                waiting.remove(&place);
+            }
+        })
+    }
+}
+
 impl Memory {
+    fn slot_of(&self, pipeline: &str, partition: &str) -> u32 {
+        let slots = self.partition_slots.borrow();
+        slots.get(&(pipeline.to_owned(), partition.to_owned())).copied().unwrap_or(0)
+    }
+
     fn newest(&self, pipeline: &str, partition: &str) -> u32 {
         let runs = self.runs.borrow();
         let of = runs.keys().filter(|run| run.pipeline == pipeline && run.id.partition == partition);
@@ -188,6 +282,7 @@ pub(super) struct Fake {
     pub(super) refuses: RefCell<Option<String>>,
     pub(super) clusters: RefCell<Vec<(String, String)>>,
     pub(super) published: RefCell<Vec<Announcement>>,
+    pub(super) replies: RefCell<Vec<(String, Reply)>>,
     pub(super) stacks_gone: RefCell<BTreeSet<String>>,
     pub(super) responses: RefCell<Vec<Value>>,
     pub(super) counted: RefCell<Vec<(Metric, String)>>,
@@ -229,6 +324,10 @@ impl World for Fake {
 
     async fn execution(&self, arn: &str) -> CloudResult<Option<Execution>> {
         self.fault.call(|| self.executions.borrow().get(arn).cloned())
+    }
+
+    async fn reply(&self, token: &str, reply: &Reply) -> CloudResult<()> {
+        self.fault.call(|| self.replies.borrow_mut().push((token.to_owned(), reply.clone())))
     }
 
     async fn clusters(&self, name: &str, _since: Timestamp) -> CloudResult<Vec<String>> {
@@ -273,6 +372,7 @@ pub(super) fn account() -> TestAccount {
         digest: "d1".into(),
         stack: STACK.into(),
         registered_at: at("2026-11-21T12:00:00Z"),
+        schedules_since: at("2026-11-21T12:00:00Z"),
         swept_to: at("2026-11-22T01:55:00Z"),
     };
     store.registrations.borrow_mut().insert("listings".into(), registration);
@@ -284,6 +384,7 @@ pub(super) fn account() -> TestAccount {
         refuses: RefCell::default(),
         clusters: RefCell::default(),
         published: RefCell::default(),
+        replies: RefCell::default(),
         stacks_gone: RefCell::default(),
         responses: RefCell::default(),
         counted: RefCell::default(),
@@ -306,6 +407,8 @@ pub(super) fn plan() -> Plan {
         state_machine: "arn:aws:states:eu-central-1:111111111111:stateMachine:dpc-listings".into(),
         topic: Some("arn:aws:sns:eu-central-1:111111111111:dpc-listings".into()),
         alerts: vec!["FAILED".into(), "TIMED_OUT".into(), "ABORTED".into(), "SUCCEEDED".into()],
+        when: None,
+        overlap: None,
         partition: PartitionPlan {
             by: "day".into(),
             offset: "-1d".into(),

@@ -11,6 +11,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::cloud::Clients;
 use crate::cloud::clients::connector;
@@ -50,6 +51,20 @@ pub enum Started {
     Refused(String),
 }
 
+/// What a step that waits is told.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// Its output.
+    Success(Value),
+    /// Why it has failed.
+    Failure {
+        /// Name of the error, for `retry` and catchers.
+        error: String,
+        /// What a person reads.
+        cause: String,
+    },
+}
+
 /// What the function needs of the outside.
 #[allow(async_fn_in_trait)] // one thread runs the function; no future needs to be `Send`
 pub trait World {
@@ -64,6 +79,9 @@ pub trait World {
 
     /// Asks about an execution; `None` if there is none.
     async fn execution(&self, arn: &str) -> CloudResult<Option<Execution>>;
+
+    /// Answers a task token. One that nobody waits for any more is no error: nothing is left to be said.
+    async fn reply(&self, token: &str, reply: &Reply) -> CloudResult<()>;
 
     /// Clusters of this name, created after that time, that still cost money.
     async fn clusters(&self, name: &str, since: Timestamp) -> CloudResult<Vec<String>>;
@@ -139,6 +157,35 @@ impl World for Aws {
             return Ok(None);
         }
         Ok(Some(read(&answer.explained(&self.caller, "states:DescribeExecution")?)))
+    }
+
+    async fn reply(&self, token: &str, reply: &Reply) -> CloudResult<()> {
+        use aws_sdk_sfn::operation::send_task_failure::SendTaskFailureError as F;
+        use aws_sdk_sfn::operation::send_task_success::SendTaskSuccessError as S;
+        match reply {
+            Reply::Success(output) => {
+                let request = self.clients.sfn().send_task_success().task_token(token).output(output.to_string());
+                let answer = request.send().await;
+                if let Err(error) = &answer
+                    && let Some(S::InvalidToken(_) | S::TaskDoesNotExist(_) | S::TaskTimedOut(_)) =
+                        error.as_service_error()
+                {
+                    return Ok(());
+                }
+                answer.explained(&self.caller, "states:SendTaskSuccess").map(|_| ())
+            }
+            Reply::Failure { error, cause } => {
+                let request = self.clients.sfn().send_task_failure().task_token(token).error(error).cause(cause);
+                let answer = request.send().await;
+                if let Err(error) = &answer
+                    && let Some(F::InvalidToken(_) | F::TaskDoesNotExist(_) | F::TaskTimedOut(_)) =
+                        error.as_service_error()
+                {
+                    return Ok(());
+                }
+                answer.explained(&self.caller, "states:SendTaskFailure").map(|_| ())
+            }
+        }
     }
 
     async fn clusters(&self, name: &str, since: Timestamp) -> CloudResult<Vec<String>> {

@@ -73,6 +73,8 @@ pub fn resource(schedule: &SchedulePlan, pipeline: &str, space: &str) -> (String
         event_time: None,
         event: None,
         trigger: None,
+        parent: None,
+        task_token: None,
         cause: None,
         params: serde_json::Map::new(),
     };

@@ -3,8 +3,11 @@
 //! In come runs and registrations in dpc's own words; out come the same, and whether a conditional write was won. This
 //! module refuses to know why a run moves: `functions` decides, and docs/runs.md describes the rows for operators.
 
+mod queue;
 mod row;
 mod table;
+
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -13,6 +16,7 @@ use crate::cloud::failure::CloudResult;
 use crate::control::plan::Plan;
 use crate::control::run::{RunId, RunRef, Source, Status};
 
+pub use queue::{Queue, Slots};
 pub use table::Table;
 
 /// One run, as its row holds it.
@@ -36,6 +40,16 @@ pub struct Run {
     pub reason: Option<Value>,
     /// The params that the caller gave.
     pub params: Map<String, Value>,
+    /// The event that started it.
+    pub event: Option<Value>,
+    /// The execution whose step started it.
+    pub parent: Option<String>,
+    /// Task tokens of the steps that wait for its end and have not been told of it yet.
+    pub tokens: BTreeSet<String>,
+    /// Whether its turn has come: from then on its execution may exist, and until then it does not.
+    pub slot: bool,
+    /// The newer run of its partition that has taken its place in the queue.
+    pub superseded_by: Option<u32>,
     /// SHA-256 of the plan that its arguments were rendered from.
     pub plan_digest: Option<String>,
     /// Its execution, once started.
@@ -71,6 +85,11 @@ impl Run {
             scheduled_time: None,
             reason: None,
             params: Map::new(),
+            event: None,
+            parent: None,
+            tokens: BTreeSet::new(),
+            slot: false,
+            superseded_by: None,
             plan_digest: None,
             execution: None,
             claimed_at,
@@ -82,6 +101,11 @@ impl Run {
             released: false,
             open: true,
         }
+    }
+
+    /// Whether it waits for its turn.
+    pub fn is_waiting(&self) -> bool {
+        self.status == Status::Queued && !self.slot
     }
 }
 
@@ -106,6 +130,10 @@ pub struct Progress {
     pub cause: Option<String>,
     /// Whether somebody wants to hear of the new status.
     pub announce: bool,
+    /// The newer run of its partition that has taken its place; an absent one leaves the row's.
+    pub superseded_by: Option<u32>,
+    /// Only if the run still waits for its turn.
+    pub only_waiting: bool,
 }
 
 impl Progress {
@@ -121,6 +149,8 @@ impl Progress {
             error: None,
             cause: None,
             announce: false,
+            superseded_by: None,
+            only_waiting: false,
         }
     }
 
@@ -135,6 +165,7 @@ impl Progress {
         run.error.clone_from(&self.error);
         run.cause.clone_from(&self.cause);
         run.announce = self.announce;
+        run.superseded_by = self.superseded_by.or(run.superseded_by);
         run.released = false;
         run.open = true;
     }
@@ -162,6 +193,8 @@ pub struct Registration {
     pub stack: String,
     /// When it was registered last.
     pub registered_at: Timestamp,
+    /// Since when its schedules are as they are.
+    pub schedules_since: Timestamp,
     /// Until when its schedules have been checked for runs that never came.
     pub swept_to: Timestamp,
 }
@@ -169,7 +202,7 @@ pub struct Registration {
 /// What the account function needs of the table. A trait, so that its logic is tested with duplicates, crashes and lost
 /// events against a store in memory.
 #[allow(async_fn_in_trait)] // one thread runs the function; no future needs to be `Send`
-pub trait Store {
+pub trait Store: Queue {
     /// The registration of a pipeline.
     async fn registration(&self, pipeline: &str) -> CloudResult<Option<Registration>>;
 
@@ -191,8 +224,8 @@ pub trait Store {
     /// The number of the newest run of a partition; 0 before the first.
     async fn newest_number(&self, pipeline: &str, partition: &str) -> CloudResult<u32>;
 
-    /// Takes a start key and the run's number, both or neither: false if the key is used, or if the number is not the
-    /// next one of its partition any more.
+    /// Takes a start key, the run's number and, for a run that is to start, the partition's place in the queue, all or
+    /// none: false if the key is used, or if the number is not the next one of its partition any more.
     async fn claim(&self, run: &Run) -> CloudResult<bool>;
 
     /// A run.
@@ -201,8 +234,18 @@ pub trait Store {
     /// Moves a run forward; false if there is none, or if it is there or further already.
     async fn advance(&self, reference: &RunRef, progress: &Progress) -> CloudResult<bool>;
 
-    /// Ticks off a chore, unless the run has moved on from `order`. `Closed` needs the other two to be done.
+    /// Ticks off a chore, unless the run has moved on from `order`. `Closed` needs the other two to be done, and everybody
+    /// who waits for the run's end to have been told.
     async fn tick(&self, reference: &RunRef, order: u64, chore: Chore) -> CloudResult<()>;
+
+    /// Notes that somebody waits for the end of a run, and opens the row for it; false if there is no such run.
+    async fn await_end(&self, reference: &RunRef, token: &str) -> CloudResult<bool>;
+
+    /// Notes that this one has been told, or cannot be told any more.
+    async fn answered(&self, reference: &RunRef, token: &str) -> CloudResult<()>;
+
+    /// The times whose schedules have started runs, after one and up to another, in order.
+    async fn fires(&self, pipeline: &str, after: Timestamp, until: Timestamp) -> CloudResult<Vec<Timestamp>>;
 
     /// Runs that the sweep must look at, oldest partition first. May lag a little behind writes.
     async fn open_runs(&self) -> CloudResult<Vec<RunRef>>;

@@ -53,6 +53,11 @@ impl Reader<'_> {
         number.ok_or_else(|| format!("`{name}` is not a number"))
     }
 
+    /// The number of a run.
+    pub fn run_number(&self, name: &str) -> Result<u32, String> {
+        u32::try_from(self.number(name)?).map_err(|_| format!("`{name}` is too large"))
+    }
+
     fn find_time(&self, name: &str) -> Result<Option<Timestamp>, String> {
         let Some(text) = self.find(name) else { return Ok(None) };
         text.parse().map(Some).map_err(|_| format!("`{name}` is not a time: `{text}`"))
@@ -95,6 +100,13 @@ pub(super) fn of_run(run: &Run) -> Item {
     put("scheduledTime", run.scheduled_time.map(time));
     put("reason", run.reason.as_ref().map(|reason| text(reason.to_string())));
     put("params", (!run.params.is_empty()).then(|| text(Value::Object(run.params.clone()).to_string())));
+    put("event", run.event.as_ref().map(|event| text(event.to_string())));
+    put("parent", run.parent.as_ref().map(text));
+    // A set of none is no value of DynamoDB's.
+    let tokens = || AttributeValue::Ss(run.tokens.iter().cloned().collect());
+    put("tokens", (!run.tokens.is_empty()).then(tokens));
+    put("slot", run.slot.then_some(AttributeValue::Bool(true)));
+    put("supersededBy", run.superseded_by.map(|number_of_it| number(number_of_it.into())));
     put("planDigest", run.plan_digest.as_ref().map(text));
     put("executionArn", run.execution.as_ref().map(text));
     put("claimedAt", Some(time(run.claimed_at)));
@@ -111,8 +123,9 @@ pub(super) fn of_run(run: &Run) -> Item {
 /// A row as a run.
 pub(super) fn to_run(item: &Item) -> Result<Run, String> {
     let row = Reader(item);
-    let number = u32::try_from(row.number("number")?).map_err(|_| "`number` is too large".to_owned())?;
-    let id = RunId { partition: row.text("partition")?, number };
+    let id = RunId { partition: row.text("partition")?, number: row.run_number("number")? };
+    let is = |name: &str| item.get(name).and_then(|value| value.as_bool().ok()).copied().unwrap_or(false);
+    let tokens = item.get("tokens").and_then(|value| value.as_ss().ok());
     let status = row.text("status")?;
     let source = row.text("source")?;
     let params = match row.json("params")? {
@@ -130,6 +143,11 @@ pub(super) fn to_run(item: &Item) -> Result<Run, String> {
         scheduled_time: row.find_time("scheduledTime")?,
         reason: row.json("reason")?,
         params,
+        event: row.json("event")?,
+        parent: row.find("parent").map(str::to_owned),
+        tokens: tokens.into_iter().flatten().cloned().collect(),
+        slot: is("slot"),
+        superseded_by: item.contains_key("supersededBy").then(|| row.run_number("supersededBy")).transpose()?,
         plan_digest: row.find("planDigest").map(str::to_owned),
         execution: row.find("executionArn").map(str::to_owned),
         claimed_at: row.time("claimedAt")?,
@@ -138,7 +156,7 @@ pub(super) fn to_run(item: &Item) -> Result<Run, String> {
         error: row.find("error").map(str::to_owned),
         cause: row.find("cause").map(str::to_owned),
         announce: row.find("alert") == Some(PENDING),
-        released: item.get("released").and_then(|value| value.as_bool().ok()).copied().unwrap_or(false),
+        released: is("released"),
         open: row.find("open").is_some(),
     })
 }
@@ -156,6 +174,7 @@ pub(super) fn of_registration(registration: &Registration) -> Result<Item, Strin
         ("planDigest", registration.digest.clone()),
         ("stackId", registration.stack.clone()),
         ("registeredAt", registration.registered_at.to_string()),
+        ("schedulesSince", registration.schedules_since.to_string()),
         ("sweptTo", registration.swept_to.to_string()),
         ("open", OPEN_PIPELINE.to_owned()),
     ];
@@ -172,6 +191,8 @@ pub(super) fn to_registration(item: &Item) -> Result<Registration, String> {
         digest: row.text("planDigest")?,
         stack: row.text("stackId")?,
         registered_at: row.time("registeredAt")?,
+        // An older version did not write it.
+        schedules_since: row.find_time("schedulesSince")?.map_or_else(|| row.time("registeredAt"), Ok)?,
         swept_to: row.time("sweptTo")?,
     })
 }
@@ -197,6 +218,11 @@ mod tests {
         run.cause = Some("step `aggregate` failed".into());
         run.announce = true;
         run.released = true;
+        run.event = Some(serde_json::json!({ "id": "e-1", "detail": { "date": "2026-11-21" } }));
+        run.parent = Some("site.2026-11-21.1".into());
+        run.tokens = ["t-1", "t-2"].map(str::to_owned).into();
+        run.slot = true;
+        run.superseded_by = Some(3);
         run
     }
 

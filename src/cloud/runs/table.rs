@@ -19,15 +19,15 @@ use crate::control::names;
 use crate::control::run::{RunId, RunRef, keys};
 use crate::source::{Code, Finding};
 
-/// How often a claim is tried when two transactions collide without either having won.
-const CLAIM_ATTEMPTS: u32 = 8;
+/// How often a transaction is tried when two collide without either having won.
+const ATTEMPTS: u32 = 8;
 
 /// `dpc-runs` of one account and region.
 #[derive(Clone, Debug)]
 pub struct Table {
-    client: aws_sdk_dynamodb::Client,
-    caller: Caller,
-    name: String,
+    pub(super) client: aws_sdk_dynamodb::Client,
+    pub(super) caller: Caller,
+    pub(super) name: String,
 }
 
 impl Table {
@@ -90,7 +90,7 @@ impl Table {
         Ok(runs)
     }
 
-    async fn get(&self, key: Item) -> CloudResult<Option<Item>> {
+    pub(super) async fn get(&self, key: Item) -> CloudResult<Option<Item>> {
         let request = self.client.get_item().table_name(&self.name).set_key(Some(key)).consistent_read(true);
         Ok(request.send().await.explained(&self.caller, "dynamodb:GetItem")?.item)
     }
@@ -124,7 +124,7 @@ impl Table {
         self.client.update_item().table_name(&self.name).set_key(Some(key))
     }
 
-    fn unreadable(&self, item: &Item, wrong: &str) -> Box<Finding> {
+    pub(super) fn unreadable(&self, item: &Item, wrong: &str) -> Box<Finding> {
         let row = Reader(item);
         let (pk, sk) = (row.find("pk").unwrap_or("?"), row.find("sk").unwrap_or("?"));
         let message = format!("row `{pk}`, `{sk}` of table `{}` cannot be read: {wrong}", self.name);
@@ -134,12 +134,38 @@ impl Table {
         )
     }
 
-    /// The three writes of a claim.
+    /// One transaction, all or none: false if a condition did not hold.
+    pub(super) async fn transact(&self, writes: Vec<TransactWriteItem>) -> CloudResult<bool> {
+        // One token for all attempts: an attempt whose answer was lost is not done twice.
+        let token = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
+        let mut attempt = 1;
+        loop {
+            let answer = self
+                .client
+                .transact_write_items()
+                .set_transact_items(Some(writes.clone()))
+                .client_request_token(&token)
+                .return_consumed_capacity(ReturnConsumedCapacity::None)
+                .send()
+                .await;
+            match outcome(&answer) {
+                Transaction::Refused => return Ok(false),
+                Transaction::Collided if attempt < ATTEMPTS => {
+                    let longest = 20 << attempt;
+                    tokio::time::sleep(std::time::Duration::from_millis(fastrand::u64(longest / 2..longest))).await;
+                    attempt += 1;
+                }
+                Transaction::Collided | Transaction::Other => {
+                    return answer.explained(&self.caller, "dynamodb:TransactWriteItems").map(|_| true);
+                }
+            }
+        }
+    }
+
+    /// The writes of a claim: key, counter, run and, for a run that is to start, its place in the queue.
     fn claim_writes(&self, run: &Run) -> Result<Vec<TransactWriteItem>, Box<Finding>> {
         let RunRef { pipeline, id } = &run.reference;
-        let built = |error: aws_sdk_dynamodb::error::BuildError| {
-            Box::new(Finding::new(Code::AwsRefused, format!("a claim cannot be written: {error}")))
-        };
+        let built = |error: aws_sdk_dynamodb::error::BuildError| unwritable(&error);
         let put = |item: Item| {
             let put = Put::builder().table_name(&self.name).set_item(Some(item));
             put.condition_expression("attribute_not_exists(pk)").build()
@@ -161,12 +187,24 @@ impl Table {
             let old = number(u64::from(id.number) - 1);
             counter.condition_expression("#number = :old").expression_attribute_values(":old", old)
         };
-        Ok(vec![
+        let mut writes = vec![
             TransactWriteItem::builder().put(put(key).map_err(built)?).build(),
             TransactWriteItem::builder().update(counter.build().map_err(built)?).build(),
             TransactWriteItem::builder().put(put(row::of_run(run)).map_err(built)?).build(),
-        ])
+        ];
+        if run.is_waiting() {
+            // Whoever waits there now is older, by the counter's condition, and loses its place.
+            let mut place = row::key(keys::pipeline(pipeline), keys::waiting(&id.partition));
+            place.insert("number".to_owned(), number(id.number.into()));
+            let place = Put::builder().table_name(&self.name).set_item(Some(place)).build().map_err(built)?;
+            writes.push(TransactWriteItem::builder().put(place).build());
+        }
+        Ok(writes)
     }
+}
+
+pub(super) fn unwritable(error: &aws_sdk_dynamodb::error::BuildError) -> Box<Finding> {
+    Box::new(Finding::new(Code::AwsRefused, format!("a transaction cannot be written: {error}")))
 }
 
 impl Store for Table {
@@ -234,8 +272,7 @@ impl Store for Table {
         };
         let row = Reader(&item);
         let id = row.text("partition").and_then(|partition| {
-            let number = row.number("number")?;
-            let number = u32::try_from(number).map_err(|_| "`number` is too large".to_owned())?;
+            let number = row.run_number("number")?;
             Ok(RunId { partition, number })
         });
         id.map(Some).map_err(|wrong| self.unreadable(&item, &wrong))
@@ -245,36 +282,11 @@ impl Store for Table {
         let Some(item) = self.get(row::key(keys::pipeline(pipeline), keys::partition(partition))).await? else {
             return Ok(0);
         };
-        let number = Reader(&item).number("number");
-        let number = number.and_then(|number| u32::try_from(number).map_err(|_| "`number` is too large".to_owned()));
-        number.map_err(|wrong| self.unreadable(&item, &wrong))
+        Reader(&item).run_number("number").map_err(|wrong| self.unreadable(&item, &wrong))
     }
 
     async fn claim(&self, run: &Run) -> CloudResult<bool> {
-        // One token for all attempts: an attempt whose answer was lost is not done twice.
-        let token = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
-        let mut attempt = 1;
-        loop {
-            let answer = self
-                .client
-                .transact_write_items()
-                .set_transact_items(Some(self.claim_writes(run)?))
-                .client_request_token(&token)
-                .return_consumed_capacity(ReturnConsumedCapacity::None)
-                .send()
-                .await;
-            match outcome(&answer) {
-                Claim::Taken => return Ok(false),
-                Claim::Collided if attempt < CLAIM_ATTEMPTS => {
-                    let longest = 20 << attempt;
-                    tokio::time::sleep(std::time::Duration::from_millis(fastrand::u64(longest / 2..longest))).await;
-                    attempt += 1;
-                }
-                Claim::Collided | Claim::Other => {
-                    return answer.explained(&self.caller, "dynamodb:TransactWriteItems").map(|_| true);
-                }
-            }
-        }
+        self.transact(self.claim_writes(run)?).await
     }
 
     async fn run(&self, reference: &RunRef) -> CloudResult<Option<Run>> {
@@ -285,7 +297,10 @@ impl Store for Table {
     async fn advance(&self, reference: &RunRef, progress: &Progress) -> CloudResult<bool> {
         let mut request = self
             .update(row::run_key(reference))
-            .condition_expression("attribute_exists(pk) AND ord < :ord")
+            .condition_expression(match progress.only_waiting {
+                true => "attribute_exists(pk) AND ord < :ord AND attribute_not_exists(slot)",
+                false => "attribute_exists(pk) AND ord < :ord",
+            })
             .expression_attribute_names("#status", "status")
             .expression_attribute_names("#open", "open")
             .expression_attribute_values(":status", text(progress.status.as_str()))
@@ -319,6 +334,10 @@ impl Store for Table {
                 None => {}
             }
         }
+        if let Some(successor) = progress.superseded_by {
+            request = request.expression_attribute_values(":successor", number(successor.into()));
+            set.push("supersededBy = :successor".to_owned());
+        }
         let expression = format!("SET {} REMOVE {}", set.join(", "), remove.join(", "));
         let answer = request.update_expression(expression).send().await;
         let lost = matches!(service(&answer), Some(UpdateItemError::ConditionalCheckFailedException(_)));
@@ -335,13 +354,68 @@ impl Store for Table {
                 .expression_attribute_values(":true", AttributeValue::Bool(true)),
             Chore::Closed => request
                 .update_expression("REMOVE #open")
-                .condition_expression("ord = :ord AND attribute_not_exists(alert) AND released = :true")
+                .condition_expression(
+                    "ord = :ord AND attribute_not_exists(alert) AND attribute_not_exists(tokens) AND released = :true",
+                )
                 .expression_attribute_names("#open", "open")
                 .expression_attribute_values(":true", AttributeValue::Bool(true)),
         };
         let answer = request.send().await;
         let lost = matches!(service(&answer), Some(UpdateItemError::ConditionalCheckFailedException(_)));
         won(answer, lost, &self.caller, "dynamodb:UpdateItem").map(|_| ())
+    }
+
+    async fn await_end(&self, reference: &RunRef, token: &str) -> CloudResult<bool> {
+        let answer = self
+            .update(row::run_key(reference))
+            .update_expression("ADD tokens :token SET #open = :open")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_names("#open", "open")
+            .expression_attribute_values(":token", AttributeValue::Ss(vec![token.to_owned()]))
+            .expression_attribute_values(":open", text(OPEN_RUN))
+            .send()
+            .await;
+        let lost = matches!(service(&answer), Some(UpdateItemError::ConditionalCheckFailedException(_)));
+        won(answer, lost, &self.caller, "dynamodb:UpdateItem")
+    }
+
+    async fn answered(&self, reference: &RunRef, token: &str) -> CloudResult<()> {
+        let answer = self
+            .update(row::run_key(reference))
+            .update_expression("DELETE tokens :token")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":token", AttributeValue::Ss(vec![token.to_owned()]))
+            .send()
+            .await;
+        let lost = matches!(service(&answer), Some(UpdateItemError::ConditionalCheckFailedException(_)));
+        won(answer, lost, &self.caller, "dynamodb:UpdateItem").map(|_| ())
+    }
+
+    async fn fires(&self, pipeline: &str, after: Timestamp, until: Timestamp) -> CloudResult<Vec<Timestamp>> {
+        let mut fires = Vec::new();
+        let mut start = None;
+        loop {
+            let answer = self
+                .client
+                .query()
+                .table_name(&self.name)
+                .key_condition_expression("pk = :pk AND sk BETWEEN :after AND :until")
+                .expression_attribute_values(":pk", text(keys::pipeline(pipeline)))
+                .expression_attribute_values(":after", text(keys::start_key(&after.to_string())))
+                .expression_attribute_values(":until", text(keys::start_key(&until.to_string())))
+                .consistent_read(true)
+                .set_exclusive_start_key(start.take())
+                .send()
+                .await
+                .explained(&self.caller, "dynamodb:Query")?;
+            // Keys of other sources that happen to sort between two times are no times.
+            let time = |item: &Item| Reader(item).find("sk")?.strip_prefix(&keys::start_key(""))?.parse().ok();
+            fires.extend(answer.items().iter().filter_map(time).filter(|fire| after < *fire && *fire <= until));
+            match answer.last_evaluated_key {
+                Some(last) => start = Some(last),
+                None => return Ok(fires),
+            }
+        }
     }
 
     async fn open_runs(&self) -> CloudResult<Vec<RunRef>> {
@@ -371,26 +445,26 @@ where
     answer.explained(caller, call).map(|_| true)
 }
 
-/// How a claim ended.
-enum Claim {
-    /// The key is used or the number is gone: look again.
-    Taken,
+/// How a transaction ended.
+enum Transaction {
+    /// A condition did not hold: look again.
+    Refused,
     /// Another transaction was on the same rows at the same time; neither condition is known to have failed.
     Collided,
     /// Won, or an error of another kind.
     Other,
 }
 
-fn outcome<O>(answer: &Result<O, SdkError<TransactWriteItemsError>>) -> Claim {
+fn outcome<O>(answer: &Result<O, SdkError<TransactWriteItemsError>>) -> Transaction {
     let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = service(answer) else {
-        return Claim::Other;
+        return Transaction::Other;
     };
     let has = |code: &str| canceled.cancellation_reasons().iter().any(|reason| reason.code() == Some(code));
     if has("ConditionalCheckFailed") {
-        Claim::Taken
+        Transaction::Refused
     } else if has("TransactionConflict") || has("ThrottlingError") || has("ProvisionedThroughputExceeded") {
-        Claim::Collided
+        Transaction::Collided
     } else {
-        Claim::Other
+        Transaction::Other
     }
 }
