@@ -207,8 +207,14 @@ fn with_a_failed_run(emulator: &Emulator) {
         "partition": { "by": "day", "offset": "-1d", "timezone": "Europe/Berlin" }, "steps": {}
     }))
     .unwrap();
-    let registration =
-        Registration { plan, digest: "0".into(), stack: "arn".into(), registered_at: began, swept_to: began };
+    let registration = Registration {
+        plan,
+        digest: "0".into(),
+        stack: "arn".into(),
+        registered_at: began,
+        schedules_since: began,
+        swept_to: began,
+    };
     let reference: RunRef = "listings/2026-11-21/1".parse().unwrap();
     let run = Run::queued(reference.clone(), "prod".into(), Source::Run, "key".into(), began);
     let mut ended = Progress::to(Status::Failed);

@@ -75,8 +75,7 @@ impl<S: Store, W: World> Account<S, W> {
             let waiting = self.candidates(registration, overlap, partition).await?;
             let Some(reference) = next(overlap, &waiting) else { return Ok(None) };
             let Some(run) = self.waiting_run(&reference).await? else { continue };
-            let slots =
-                self.store.slots(&reference.pipeline, &reference.id.partition, overlap.is_alone()).await?;
+            let slots = self.store.slots(&reference.pipeline, &reference.id.partition, overlap.is_alone()).await?;
             let ahead = self.ahead(&slots, &reference).await?;
             self.drop_others(registration, overlap, &waiting, ahead.as_ref()).await?;
             if ahead.is_some() {
@@ -120,8 +119,7 @@ impl<S: Store, W: World> Account<S, W> {
 
     /// The run at work that this one must wait for.
     async fn ahead(&self, slots: &Slots, reference: &RunRef) -> CloudResult<Option<RunRef>> {
-        let of_partition =
-            (slots.partition > 0).then(|| RunId { number: slots.partition, ..reference.id.clone() });
+        let of_partition = (slots.partition > 0).then(|| RunId { number: slots.partition, ..reference.id.clone() });
         for id in slots.pipeline.iter().chain(of_partition.as_ref().filter(|id| slots.pipeline.as_ref() != Some(id))) {
             let holder = RunRef { pipeline: reference.pipeline.clone(), id: id.clone() };
             // A row that somebody has deleted holds nothing.

@@ -81,8 +81,7 @@ impl<S: Store, W: World> Account<S, W> {
             _ => (now, now),
         };
         let stack = stack.to_owned();
-        let registration =
-            Registration { plan, digest, stack, registered_at: now, schedules_since, swept_to };
+        let registration = Registration { plan, digest, stack, registered_at: now, schedules_since, swept_to };
         let stack = registration.stack.as_str();
         let owner = before.map(|before| before.stack).filter(|owner| owner != stack);
         let heirless = match &owner {

@@ -113,13 +113,7 @@ impl<S: Store, W: World> Account<S, W> {
     }
 
     /// The run of the envelope's key, taken now or before, and whether it was now.
-    async fn claim(
-        &self,
-        envelope: &Envelope,
-        wish: &Wish,
-        plan: &Plan,
-        now: Timestamp,
-    ) -> CloudResult<(Run, bool)> {
+    async fn claim(&self, envelope: &Envelope, wish: &Wish, plan: &Plan, now: Timestamp) -> CloudResult<(Run, bool)> {
         let pipeline = &envelope.pipeline;
         let token = envelope.task_token.as_deref();
         for _ in 0..CLAIM_ATTEMPTS {

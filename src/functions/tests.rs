@@ -84,6 +84,8 @@ fn two_schedules_that_coincide_start_one_run() {
 fn a_second_run_of_a_partition_has_the_next_number_and_the_next_subnet() {
     let account = account();
     account.event(fire()).unwrap();
+    account.end("SUCCEEDED", None, true);
+    account.event(account.status_event()).unwrap();
     let answer = account.event(by_hand("2026-11-21", "k-2")).unwrap();
     assert_eq!(answer["run"], "listings/2026-11-21/2");
     let input = account.world.inputs.borrow()[answer["executionArn"].as_str().unwrap()].clone();
@@ -359,7 +361,7 @@ fn one_broken_pipeline_does_not_cost_the_others_their_sweep() {
 #[test]
 fn a_queued_run_whose_pipeline_was_destroyed_is_given_up() {
     let account = account();
-    account.world.fault.at(4, false); // dies after the claim
+    account.world.fault.at(5, false); // dies after the claim
     account.event(fire()).unwrap_err();
     account.world.fault.mend();
     assert_eq!(account.store.only_run().status, Status::Queued);

@@ -59,7 +59,8 @@ impl Queue for Table {
                 .explained(&self.caller, "dynamodb:Query")?;
             for item in answer.items() {
                 let label = Reader(item).text("sk").map(|sk| sk.trim_start_matches(keys::WAITING).to_owned());
-                let id = label.and_then(|partition| Ok(RunId { partition, number: Reader(item).run_number("number")? }));
+                let id =
+                    label.and_then(|partition| Ok(RunId { partition, number: Reader(item).run_number("number")? }));
                 waiting.push(id.map_err(|wrong| self.unreadable(item, &wrong))?);
             }
             match answer.last_evaluated_key {
@@ -135,9 +136,9 @@ impl Table {
             .expression_attribute_values(":own", own.clone());
         let partition = match seen.partition {
             0 => partition.condition_expression("attribute_not_exists(slot)"),
-            seen => partition
-                .condition_expression("slot = :seen")
-                .expression_attribute_values(":seen", number(seen.into())),
+            seen => {
+                partition.condition_expression("slot = :seen").expression_attribute_values(":seen", number(seen.into()))
+            }
         };
         let mut updates = vec![mark, partition];
         if alone {
