@@ -24,6 +24,7 @@ MODULES = (
     "aws_sdk",
     "integrations",
     "integrations_simple",
+    "function_errors",
     "processes",
     "cloudformation_jobs",
     "job_logs",

@@ -103,12 +103,11 @@ class Integration:
         """The error of the API, as Step Functions names it."""
         name = code.rpartition(".")[2].rpartition("#")[2]
         modelled = {e.name for e in sdk.models.service(self.service).error_shapes} | self.known
-        for spelling in (name, f"{name}Exception"):
-            if spelling in modelled:
-                name = spelling
-                break
-        else:
+        known = {name, f"{name}Exception"} & modelled
+        if not known:
             name = self.general
+        elif not name.endswith("Exception"):  # StepFunctions.ExecutionAlreadyExistsException
+            name = f"{name}Exception"
         made: Exception = sfn._ExecutionError(f"{self.prefix}.{name}", f"{message} (Service: {self.prefix}; Error Code: {code})")
         return made
 
