@@ -38,6 +38,7 @@ class Integration:
     prefix: str  # of its errors
     general: str  # the error for codes that the API's model does not name
     patterns: tuple[str, ...] = ("",)
+    token: bool = True
     texts: tuple[str, ...] = ()  # arguments that may be objects, which become JSON text
     free: tuple[str, ...] = ()  # arguments that may be anything
     needs: Callable[[dict[str, Any], str], Needs] | None = None
@@ -123,6 +124,12 @@ def task_failed(description: Any) -> Exception:
     """What a job that ended badly does to its state."""
     made: Exception = sfn._ExecutionError("States.TaskFailed", json.dumps(description))
     return made
+
+
+def takes_token(resource: str) -> bool:
+    """False for an integration that has no `.waitForTaskToken`."""
+    action = resource.removeprefix(PREFIX).removesuffix(".waitForTaskToken")
+    return action not in _TABLE or _TABLE[action].token
 
 
 def register(integration: Integration) -> None:

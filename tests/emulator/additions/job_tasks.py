@@ -135,20 +135,20 @@ def install() -> None:
     register(
         Integration(
             "emr-serverless:startJobRun", "emr-serverless", "StartJobRun", "EMRServerless", "AWSEMRServerlessException",
-            patterns=("", ".sync"), needs=_serverless_needs, cancel=_serverless_cancel,
+            patterns=("", ".sync"), token=False, needs=_serverless_needs, cancel=_serverless_cancel,
             wait=_ended(_serverless_run, "State", "SUCCESS", {"FAILED", "CANCELLED"}),
         )
     )  # fmt: skip
     register(
         Integration(
-            "glue:startJobRun", "glue", "StartJobRun", "Glue", "AWSGlueException", patterns=("", ".sync"),
+            "glue:startJobRun", "glue", "StartJobRun", "Glue", "AWSGlueException", patterns=("", ".sync"), token=False,
             needs=_glue_needs, cancel=_glue_cancel,
             wait=_ended(_glue_run, "JobRunState", "SUCCEEDED", {"FAILED", "STOPPED", "TIMEOUT", "ERROR", "EXPIRED"}),
         )
     )  # fmt: skip
     register(
         Integration(
-            "batch:submitJob", "batch", "SubmitJob", "Batch", "AWSBatchException", patterns=("", ".sync"),
+            "batch:submitJob", "batch", "SubmitJob", "Batch", "AWSBatchException", patterns=("", ".sync"), token=False,
             needs=_batch_needs, before=_marked, cancel=_batch_cancel,
             wait=_ended(_batch_job, "Status", "SUCCEEDED", {"FAILED"}),
         )

@@ -16,7 +16,7 @@ from typing import Any
 
 from ministack.services import stepfunctions as sfn
 
-from . import callbacks, history, patching, retries, scope as scopes
+from . import callbacks, history, integrations, patching, retries, scope as scopes
 from .retries import Context, State, Step
 from .scope import Scope
 
@@ -41,6 +41,8 @@ def run(state: State, data: Any, execution: dict[str, Any], context: Context) ->
 
 def _attempt(state: State, resource: str, data: Any, execution: dict[str, Any], context: Context) -> Any:
     """One attempt of a task: its events, its time limit, its result."""
+    if resource.endswith(_CALLBACK) and not integrations.takes_token(resource):
+        raise sfn._ExecutionError("States.Runtime", f"The resource '{resource}' is not supported by Step Functions")
     waiting = callbacks.Waiting() if resource.endswith(_CALLBACK) else None
     if waiting:
         context["Task"] = {"Token": waiting.token}

@@ -46,8 +46,28 @@ _SAME = {
     "dynamodb:putItem": ("dynamodb", "PutItem"),
     "dynamodb:updateItem": ("dynamodb", "UpdateItem"),
     "events:putEvents": ("events", "PutEvents"),
+    "dynamodb:deleteItem": ("dynamodb", "DeleteItem"),
     "ecs:runTask": ("ecs", "RunTask"),
+    "emr-serverless:startJobRun": ("emr-serverless", "StartJobRun"),
+    "glue:startJobRun": ("glue", "StartJobRun"),
+    "batch:submitJob": ("batch", "SubmitJob"),
 }
+# Texts of the API that an optimised integration also takes as objects.
+_OBJECTS = {"sns:publish": ("Message",), "sqs:sendMessage": ("MessageBody",), "events:putEvents": ("Detail",)}
+# The ways of waiting that an integration has; `aws-sdk` has no `.sync`.
+_PATTERNS = {
+    "elasticmapreduce:createCluster": ("", ".sync"), "elasticmapreduce:addStep": ("", ".sync"),
+    "elasticmapreduce:terminateCluster": ("", ".sync"), "lambda:invoke": ("", ".waitForTaskToken"),
+    "states:startExecution": ("", ".sync", ".sync:2", ".waitForTaskToken"), "sns:publish": ("", ".waitForTaskToken"),
+    "sqs:sendMessage": ("", ".waitForTaskToken"), "events:putEvents": ("", ".waitForTaskToken"),
+    "ecs:runTask": ("", ".sync", ".waitForTaskToken"), "emr-serverless:startJobRun": ("", ".sync"),
+    "glue:startJobRun": ("", ".sync"), "batch:submitJob": ("", ".sync"),
+}  # fmt: skip
+# Step Functions' names of services in `aws-sdk`, where botocore has another.
+_SDK_NAMES = {
+    "sfn": "stepfunctions", "eventbridge": "events", "cloudwatchlogs": "logs", "emrserverless": "emr-serverless",
+    "redshiftdata": "redshift-data",
+}  # fmt: skip
 _RESOURCE = re.compile(r"^arn:[\w-]+:states:::(?P<action>.+?)(?P<pattern>\.sync(:2)?|\.waitForTaskToken)?$")
 _MERGE = re.compile(r"^\{%\s*\$merge\(\[(?P<parts>[^\[\]]*)\]\)\s*%\}$")
 # What a run's input may bring into `Instances` of a cluster.
@@ -71,9 +91,18 @@ def judge_template(template: Template) -> Iterator[Finding]:
     for logical, definition in definitions(template):
         literals = {name: value for _, state in states(definition) for name, value in _assigned(state)}
         for name, state in states(definition):
-            if state.get("Type") == "Task":
-                for rule, path, message in _task(state, literals):
+            if state.get("Type") in ("Task", "Map"):
+                check_state = _task if state["Type"] == "Task" else _reader
+                for rule, path, message in check_state(state, literals):
                     yield Finding("integrations", template.name, rule, f"{logical}/{name}/{path}".rstrip("/"), message)
+
+
+def _reader(state: dict[str, Any], literals: dict[str, Any]) -> Iterator[Problem]:
+    """The arguments of a Map's ItemReader, which are those of the S3 call that it names."""
+    reader = state.get("ItemReader")
+    if reader:
+        resource = reader.get("Resource", "").replace("states:::s3:", "states:::aws-sdk:s3:")
+        yield from _task({"Resource": resource, "Arguments": reader.get("Arguments", {})}, literals)
 
 
 def _assigned(state: dict[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -93,7 +122,22 @@ def _task(state: dict[str, Any], literals: dict[str, Any]) -> Iterator[Problem]:
     except (KeyError, botocore.exceptions.UnknownServiceError, OperationNotFoundError):
         yield "unknown-integration", "Resource", f"Step Functions has no integration `{action}`"
         return
-    yield from _structure(members, required, arguments, "Arguments", action.startswith("aws-sdk:"))
+    pattern = match["pattern"] or ""
+    if pattern not in _PATTERNS.get(action, ("", ".waitForTaskToken") if action.startswith("aws-sdk:") else ("",)):
+        yield "unknown-pattern", "Resource", f"`{action}` has no `{pattern}`"
+    yield from _structure(members, required, _as_texts(action, arguments), "Arguments", True)
+
+
+def _as_texts(action: str, arguments: Any) -> Any:
+    """Objects where the integration makes JSON of them: any text will do."""
+    names = _OBJECTS.get(action, ())
+
+    def replaced(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: "{% any %}" if k in names and isinstance(v, dict) else replaced(v) for k, v in value.items()}
+        return [replaced(inner) for inner in value] if isinstance(value, list) else value
+
+    return replaced(arguments) if names else arguments
 
 
 def _parameters(action: str) -> tuple[dict[str, Shape | None], list[str]]:
@@ -108,10 +152,14 @@ def _parameters(action: str) -> tuple[dict[str, Shape | None], list[str]]:
         prefix, service, operation = action.split(":") if action.count(":") == 2 else ("", "", "")
         if prefix != "aws-sdk":
             raise KeyError(action)
-        service = {"sfn": "stepfunctions", "eventbridge": "events"}.get(service, service)
+        service = _SDK_NAMES.get(service, service)
         operation = operation[0].upper() + operation[1:]
     shape = _model(service).operation_model(operation).input_shape
-    return (dict(shape.members), list(shape.required_members)) if shape else ({}, [])
+    if shape is None:
+        return {}, []
+    # Step Functions, as every SDK, makes up the tokens that keep a call from being made twice.
+    required = [name for name in shape.required_members if not shape.members[name].metadata.get("idempotencyToken")]
+    return dict(shape.members), required
 
 
 def resolved(value: Any, literals: dict[str, Any]) -> Any:
@@ -183,7 +231,7 @@ def _structure(
         if not is_expression(value):
             yield "wrong-type", path, f"takes an object, not {value!r}"
         return
-    if pascal:  # `aws-sdk` integrations spell every parameter with a capital
+    if pascal:  # Step Functions spells every parameter with a capital
         members = {name[0].upper() + name[1:]: shape for name, shape in members.items()}
         required = [name[0].upper() + name[1:] for name in required]
     for name in required:

@@ -1,75 +1,43 @@
 """Our own judge: the generated roles, put to IAM's policy simulator of the emulator.
 
 In: pipeline templates. Out: actions that a state machine takes and its role refuses, and actions that it must not take
-and its role allows. What an integration needs is this table's word, after the pages of the Step Functions developer
-guide (connect-emr, emr-iam, cw-logs, xray); the roles' policies are the template's. It refuses to know dpc's code.
+and its role allows. What an integration needs is the word of `needs`; logs and traces, of the guide's pages cw-logs and
+xray; the roles' policies are the template's. A role that the template does not make is not asked. It refuses to know dpc's code.
 """
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import botocore.session
 from botocore.config import Config
 
-from .documents import ACCOUNT, REGION, Finding, Template, definitions, load, report, states
+from . import needs
+from .documents import ACCOUNT, REGION, Finding, Template, definitions, listed, load, report, states, text_of
+from .needs import ANY, CLUSTER, Question
 
 EMULATOR = Path(__file__).resolve().parents[2] / "emulator"
-CLUSTER = f"arn:aws:elasticmapreduce:{REGION}:{ACCOUNT}:cluster/j-0123456789ABC"
 LOGS = ("CreateLogDelivery", "GetLogDelivery", "UpdateLogDelivery", "DeleteLogDelivery", "ListLogDeliveries",
         "PutResourcePolicy", "DescribeResourcePolicies", "DescribeLogGroups")  # fmt: skip
 TRACES = ("PutTraceSegments", "PutTelemetryRecords", "GetSamplingRules", "GetSamplingTargets")
 _ROLES = ("AWS::IAM::Role", "AWS::IAM::InstanceProfile", "AWS::IAM::Policy", "AWS::IAM::ManagedPolicy")
 
 
-@dataclass(frozen=True)
-class Question:
-    """May the role take `action` on `resource` when the request carries these keys?"""
-
-    action: str
-    resource: str
-    keys: dict[str, str] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        carried = ", ".join(f"{k}={v}" for k, v in sorted(self.keys.items()))
-        return f"{self.action} on {self.resource}" + (f" with {carried}" if carried else "")
-
-
 def needed(template: Template, roles: dict[str, str]) -> Iterator[Question]:
     """What the template's state machine does."""
     for logical, definition in definitions(template):
-        tag = pipeline(template)
-        own = {"elasticmapreduce:ResourceTag/dpc-pipeline": tag}
-        for _, state in states(definition):
-            action = state.get("Resource", "").rpartition(":::")[2].removesuffix(".sync")
-            if action == "elasticmapreduce:createCluster":
-                asked = {"elasticmapreduce:RequestTag/dpc-pipeline": tag}
-                yield Question("elasticmapreduce:RunJobFlow", "*", asked)
-                yield Question("elasticmapreduce:AddTags", CLUSTER, asked)
-                yield Question("elasticmapreduce:DescribeCluster", CLUSTER, own)
-                yield Question("elasticmapreduce:TerminateJobFlows", CLUSTER, own)
-                if "AutoTerminationPolicy" in state["Arguments"]:
-                    yield Question("elasticmapreduce:PutAutoTerminationPolicy", CLUSTER, own | asked)
-                service = f"arn:aws:iam::{ACCOUNT}:role/dpc-emr-{REGION}"
-                yield Question("iam:PassRole", service, {"iam:PassedToService": "elasticmapreduce.amazonaws.com"})
-                yield Question("iam:PassRole", roles["ComputeRole"], {"iam:PassedToService": "ec2.amazonaws.com"})
-            elif action == "elasticmapreduce:addStep":
-                for name in ("AddJobFlowSteps", "DescribeStep", "CancelSteps"):
-                    yield Question(f"elasticmapreduce:{name}", CLUSTER, own)
-            elif action == "elasticmapreduce:terminateCluster":
-                for name in ("TerminateJobFlows", "DescribeCluster"):
-                    yield Question(f"elasticmapreduce:{name}", CLUSTER, own)
-            elif state.get("Type") == "Task":
-                raise SystemExit(f"simulate: nobody has said what {action} needs; add it to the table")
         properties = template.body["Resources"][logical]["Properties"]
+        machine = needs.Machine(pipeline(template), text_of(properties.get("StateMachineName")), roles)
+        for _, state in states(definition):
+            yield from needs.of(state, machine)
         if properties.get("LoggingConfiguration", {}).get("Level", "OFF") != "OFF":
             yield from (Question(f"logs:{name}", "*") for name in LOGS)
         if properties.get("TracingConfiguration", {}).get("Enabled"):
@@ -94,7 +62,8 @@ def forbidden(roles: dict[str, str]) -> Iterator[Question]:
     yield Question("iam:CreateRole", role)
     yield Question("iam:PassRole", role, {"iam:PassedToService": "elasticmapreduce.amazonaws.com"})
     yield Question("iam:PassRole", role, {"iam:PassedToService": "ec2.amazonaws.com"})
-    yield Question("iam:PassRole", roles["ComputeRole"], {"iam:PassedToService": "lambda.amazonaws.com"})
+    if "ComputeRole" in roles:
+        yield Question("iam:PassRole", roles["ComputeRole"], {"iam:PassedToService": "lambda.amazonaws.com"})
     yield Question("s3:DeleteBucket", bucket)
     yield Question("s3:GetObject", f"{bucket}/artifacts/x")
     yield Question("dynamodb:PutItem", f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/dpc-runs")
@@ -110,9 +79,10 @@ def compute(template: Template) -> tuple[list[Question], list[Question]]:
         Question("s3:GetObject", f"{bucket}/artifacts/{name}/a.tar.gz", mine),
         Question("s3:GetObject", f"{bucket}/runner/a.sh", mine),
         Question("s3:PutObject", f"{bucket}/logs/{name}/j-1/steps/s-1/stdout.gz", mine),
-        Question("s3:GetObject", f"arn:aws:s3:::{REGION}.elasticmapreduce/libs/script-runner/script-runner.jar",
-                 {"aws:ResourceAccount": "999999999999"}),
-    ]  # fmt: skip
+    ]
+    if "elasticmapreduce:addStep" in json.dumps(template.body):
+        runner = f"arn:aws:s3:::{REGION}.elasticmapreduce/libs/script-runner/script-runner.jar"
+        allowed.append(Question("s3:GetObject", runner, {"aws:ResourceAccount": "999999999999"}))
     denied = [
         Question("s3:GetObject", f"{bucket}/artifacts/of-somebody-else/a.tar.gz", mine),
         Question("s3:PutObject", f"{bucket}/artifacts/{name}/a.tar.gz", mine),
@@ -154,12 +124,27 @@ class Account:
         return {logical: self.iam.get_role(RoleName=name)["Role"]["Arn"] for logical, name in names.items()}
 
     def allows(self, role: str, question: Question) -> bool:
-        """What SimulatePrincipalPolicy says."""
+        """What SimulatePrincipalPolicy says; about ANY, of each resource that the role names for the action."""
+        if question.resource == ANY:
+            candidates = self.named(role.rpartition("/")[2], question.action)
+            return any(self.allows(role, Question(question.action, c, question.keys)) for c in candidates)
         keys = [{"ContextKeyName": k, "ContextKeyValues": [v], "ContextKeyType": "string"} for k, v in question.keys.items()]
         answer = self.iam.simulate_principal_policy(
             PolicySourceArn=role, ActionNames=[question.action], ResourceArns=[question.resource], ContextEntries=keys
         )
         return bool(answer["EvaluationResults"][0]["EvalDecision"] == "allowed")
+
+
+    def named(self, role: str, action: str) -> list[str]:
+        """The resources of the role's statements that allow an action."""
+        found: list[str] = []
+        for name in self.iam.list_role_policies(RoleName=role)["PolicyNames"]:
+            document = self.iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+            for statement in listed(document["Statement"]):
+                taken = [a.lower() for a in listed(statement.get("Action", []))]
+                if statement["Effect"] == "Allow" and any(fnmatch.fnmatchcase(action.lower(), a) for a in taken):
+                    found += [str(r) for r in listed(statement["Resource"])]
+        return found
 
 
 def judge_template(account: Account, template: Template) -> Iterator[Finding]:
@@ -171,6 +156,8 @@ def judge_template(account: Account, template: Template) -> Iterator[Finding]:
         ("ComputeRole", allowed, denied),
     ]
     for logical, must, must_not in asked:
+        if logical not in roles:
+            continue
         for question in must:
             if not account.allows(roles[logical], question):
                 yield Finding("simulate", template.name, "refused", logical, f"needs {question}")
