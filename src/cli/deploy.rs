@@ -131,6 +131,10 @@ impl Deployment<'_> {
         self.upload("the pipeline's folder", archive, artifact.bytes.clone(), "application/gzip").await?;
         let script = runner::SCRIPT.as_bytes().to_vec();
         let key = names::runner_key(&runner::sha256());
+        for (key, bytes) in &self.compiled.uploads {
+            self.upload("a file of the pipeline's folder", key.clone(), bytes.clone(), "application/octet-stream")
+                .await?;
+        }
         self.upload("the script that runs steps", key, script, "text/x-shellscript").await?;
         Ok(Request {
             stack: names::pipeline_resource(pipeline),

@@ -63,6 +63,7 @@ fn provide(model: &Model<'_>, first_step: &str, body: &mut States) {
             pipeline: model.name,
             space: &model.context.space,
             tags: &tags,
+            objects: &model.objects,
             width: width(&model.body.flow, &|step| model.profile(step) == Some(profile.value.as_str())),
         };
         let mut task = kind.provide(&request);

@@ -16,13 +16,14 @@ use serde_json::{Map, Value};
 use crate::compute::Compute;
 use crate::control::archive::{self, Archive};
 use crate::control::dag::{self, Flow};
-use crate::control::names;
 use crate::control::plan::{ParamPlan, PartitionPlan, Plan, SchedulePlan};
 use crate::control::run::Status;
+use crate::control::{digest, names};
 use crate::documents::policy::Statement;
 use crate::documents::states::Machine;
 use crate::documents::template::Resource;
 use crate::documents::template::Template;
+use crate::language::folder;
 use crate::language::manifest::Manifest;
 use crate::language::project::Pipeline;
 use crate::source::{Findings, Span, Spanned};
@@ -74,6 +75,8 @@ struct Model<'a> {
     profiles: Vec<(&'a Spanned<String>, &'a dyn compute::Kind)>,
     schedules: Vec<(SchedulePlan, Span)>,
     announced: Vec<Status>,
+    /// Files of the folder that are objects of their own: path and key in the account's bucket.
+    objects: Vec<(String, String)>,
 }
 
 /// Steps and how they follow one another.
@@ -102,7 +105,13 @@ pub fn compile(pipeline: &Pipeline, context: &Context, findings: &mut Findings) 
     checks::values::check(&pipeline.manifest, context.today, &mut own);
     let artifact = pack(pipeline);
     let model = Model::of(&pipeline.manifest, context, &artifact, &mut own).filter(|_| !own.has_errors());
-    let compiled = model.map(|model| model.compile(artifact, &mut own));
+    let compiled = model.map(|mut model| {
+        let (objects, uploads) = profile_files(&model, pipeline);
+        model.objects = objects;
+        let mut compiled = model.compile(artifact, &mut own);
+        compiled.uploads.extend(uploads);
+        compiled
+    });
     if let Some(compiled) = &compiled {
         checks::sizes::check(&compiled.sizes, pipeline.manifest.name.span, &mut own);
     }
@@ -145,7 +154,7 @@ impl<'a> Model<'a> {
         }
         let announced = alerts::statuses(manifest.alerts.iter().map(|alert| &alert.value));
         let schedules = schedules(manifest);
-        Some(Self { manifest, context, name, body, profiles, schedules, announced })
+        Some(Self { manifest, context, name, body, profiles, schedules, announced, objects: Vec::new() })
     }
 
     fn compile(&self, artifact: Archive, findings: &mut Findings) -> Compiled {
@@ -266,6 +275,20 @@ fn pack(pipeline: &Pipeline) -> Archive {
         executable: file.executable,
         bytes: &file.bytes,
     }))
+}
+
+/// The files that profiles want as objects of their own: (path, key), and (key, bytes). A path that is not there is
+/// reported by the language's rules.
+#[allow(clippy::type_complexity)] // Reason: two lists, each used once
+fn profile_files(model: &Model<'_>, pipeline: &Pipeline) -> (Vec<(String, String)>, Vec<(String, Vec<u8>)>) {
+    let wanted = model.profiles.iter().flat_map(|(_, kind)| kind.files());
+    let found = wanted.filter_map(|written| {
+        let path = folder::normal(written)?;
+        let bytes = pipeline.folder.get(&path)?.bytes.clone();
+        let key = names::file_key(model.name, &digest::sha256(&bytes), &path);
+        Some(((written.value.clone(), key.clone()), (key, bytes)))
+    });
+    found.unzip()
 }
 
 fn partition(manifest: &Manifest) -> PartitionPlan {

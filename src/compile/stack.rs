@@ -3,7 +3,7 @@
 //! In come a model, its machine and its plan; out come a template and the place in the manifest that each resource
 //! comes from. It holds no account id but those that `access` names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
@@ -17,7 +17,7 @@ use crate::documents::integration::Integration;
 use crate::documents::policy;
 use crate::documents::states::Machine;
 use crate::documents::template::{Resource, Template, attribute, reference, sub};
-use crate::source::Span;
+use crate::source::{Span, Spanned};
 use crate::steps::Tree;
 use crate::triggers::schedule;
 
@@ -54,6 +54,10 @@ pub(super) fn build(
     let compute = model.profiles.first().map_or(name, |(profile, _)| profile.span);
     out.add(frame::COMPUTE_ROLE, access, compute_role(model));
     out.add(frame::COMPUTE_PROFILE, compute, instance_profile());
+    if let [first, ..] = secrets_of_clusters(model).as_slice() {
+        let secrets: BTreeSet<&str> = secrets_of_clusters(model).iter().map(|secret| secret.value.as_str()).collect();
+        out.add(frame::EMR_ROLE, first.span, emr::service_role(&secrets.into_iter().collect::<Vec<_>>()));
+    }
     if !model.announced.is_empty() {
         let first = manifest.alerts.first().map_or(name, |alert| alert.span);
         out.add(frame::TOPIC, first, topic(model.name));
@@ -100,9 +104,20 @@ fn notes(model: &Model<'_>, template: &mut Template) {
     }
 }
 
+/// The secrets that EMR fetches while it makes the pipeline's clusters.
+fn secrets_of_clusters<'a>(model: &Model<'a>) -> Vec<&'a Spanned<String>> {
+    model.profiles.iter().flat_map(|(_, kind)| kind.secrets()).collect()
+}
+
 fn state_machine(model: &Model<'_>, machine: &Machine) -> Resource {
-    let substitutions: Map<String, Value> =
-        emr::substitutions(model.name).into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    let definition = machine.to_value();
+    let text = definition.to_string();
+    let own_role = !secrets_of_clusters(model).is_empty();
+    let substitutions: Map<String, Value> = emr::substitutions(model.name, own_role)
+        .into_iter()
+        .filter(|(key, _)| text.contains(&frame::substitution(key)))
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect();
     Resource::new(
         "AWS::StepFunctions::StateMachine",
         "The state machine that runs the steps",
@@ -119,7 +134,7 @@ fn state_machine(model: &Model<'_>, machine: &Machine) -> Resource {
             },
             "TracingConfiguration": { "Enabled": true },
             "DefinitionSubstitutions": substitutions,
-            "Definition": machine.to_value(),
+            "Definition": definition,
         }),
     )
 }

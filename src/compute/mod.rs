@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::documents::integration::Integration;
+use crate::documents::policy::Statement;
 use crate::documents::states::Task;
 use crate::source::{Findings, Spanned};
 
@@ -28,6 +29,21 @@ pub trait Kind {
 
     /// The applications that it installs.
     fn applications(&self) -> Vec<&str>;
+
+    /// Files of the pipeline's folder that AWS fetches one by one, so that they must be objects of their own.
+    fn files(&self) -> Vec<&Spanned<String>> {
+        Vec::new()
+    }
+
+    /// Secrets of Secrets Manager that AWS reads on its behalf.
+    fn secrets(&self) -> Vec<&Spanned<String>> {
+        Vec::new()
+    }
+
+    /// What the state machine must be allowed for it, beyond what its integrations need.
+    fn statements(&self) -> Vec<Statement> {
+        Vec::new()
+    }
 
     /// Variables to set before anything is provided.
     fn variables(&self, profile: &str) -> Map<String, Value>;
@@ -52,6 +68,15 @@ pub struct Request<'a> {
     pub tags: &'a [(String, String)],
     /// The largest number of its steps that can run at once.
     pub width: usize,
+    /// Files of the pipeline's folder that are objects of their own: path and key in the account's bucket.
+    pub objects: &'a [(String, String)],
+}
+
+impl Request<'_> {
+    /// The key under which the bucket holds a file.
+    pub fn key(&self, file: &str) -> Option<&str> {
+        self.objects.iter().find(|(path, _)| path == file).map(|(_, key)| key.as_str())
+    }
 }
 
 impl Compute {

@@ -21,6 +21,8 @@ pub const KEY_ALIAS: &str = "alias/dpc";
 pub const KEY_ARN: &str = "{{resolve:ssm:/dpc/key-arn}}";
 /// The EMR service role of an account, as CloudFormation text.
 pub const EMR_SERVICE_ROLE: &str = "dpc-emr-${AWS::Region}";
+/// The managed policy of that role, as CloudFormation text.
+pub const EMR_POLICY: &str = "dpc-emr-${AWS::Region}";
 /// The role of all schedules of an account, as CloudFormation text.
 pub const SCHEDULER_ROLE: &str = "dpc-scheduler-${AWS::Region}";
 /// The bucket for artifacts and logs, as CloudFormation text; [`bucket`] names it for callers who know the account.
@@ -68,6 +70,15 @@ pub fn bucket(account: &str, region: &str) -> String {
 /// Key of a pipeline's archive, named by its content.
 pub fn artifact_key(pipeline: &str, sha256: &str) -> String {
     format!("artifacts/{pipeline}/{sha256}.tar.gz")
+}
+
+/// Key of a file of a pipeline's folder that AWS fetches by itself, named by its content; the end of its name says what it
+/// is.
+pub fn file_key(pipeline: &str, sha256: &str, path: &str) -> String {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let end = name.rsplit_once('.').map_or("", |(_, end)| end);
+    let plain = !end.is_empty() && end.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if plain { format!("artifacts/{pipeline}/{sha256}.{end}") } else { format!("artifacts/{pipeline}/{sha256}") }
 }
 
 /// Key of the step runner, named by its content.

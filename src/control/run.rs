@@ -229,6 +229,9 @@ pub struct ExecutionInput {
     /// Merged into `Instances` of createCluster as it is: `Ec2SubnetId`, `EmrManagedMasterSecurityGroup`,
     /// `EmrManagedSlaveSecurityGroup` and, in private subnets, `ServiceAccessSecurityGroup`.
     pub network: Map<String, Value>,
+    /// Where containers go, as ECS takes it: `Subnets`, all of them, `SecurityGroups` and `AssignPublicIp`.
+    #[serde(default)]
+    pub vpc: Map<String, Value>,
     /// Step name to that step's arguments, rendered.
     pub steps: Map<String, Value>,
 }

@@ -28,6 +28,11 @@ pub const LOG_URI: &str = "ClusterLogs";
 /// Substituted in the definition: the JAR that runs a script as an EMR step.
 pub const SCRIPT_RUNNER: &str = "ScriptRunner";
 
+/// Substituted in the definition: name of the account's bucket.
+pub const BUCKET: &str = "Bucket";
+/// Substituted in the definition: what the ARNs of the account's secrets begin with.
+pub const SECRET_ARNS: &str = "SecretArns";
+
 /// Logical id of the state machine.
 pub const STATE_MACHINE: &str = "StateMachine";
 /// Logical id of the state machine's role.
@@ -36,6 +41,8 @@ pub const STATE_MACHINE_ROLE: &str = "StateMachineRole";
 pub const COMPUTE_ROLE: &str = "ComputeRole";
 /// Logical id of the instance profile around that role.
 pub const COMPUTE_PROFILE: &str = "ComputeProfile";
+/// Logical id of the role that EMR works under when it must fetch secrets.
+pub const EMR_ROLE: &str = "EmrRole";
 /// Logical id of the log group.
 pub const LOG_GROUP: &str = "LogGroup";
 /// Logical id of the topic.

@@ -35,6 +35,8 @@ pub struct Settings {
     pub core_group: String,
     /// Security group of EMR's own access; for private subnets only.
     pub service_group: Option<String>,
+    /// Security group of containers.
+    pub task_group: String,
 }
 
 impl Settings {
@@ -53,6 +55,7 @@ impl Settings {
             primary_group: read("DPC_PRIMARY_SG")?,
             core_group: read("DPC_CORE_SG")?,
             service_group: Some(read("DPC_SERVICE_SG")?).filter(|group| !group.is_empty()),
+            task_group: read("DPC_TASK_SG")?,
         })
     }
 }

@@ -95,7 +95,8 @@ pub fn input(plan: &Plan, run: &Run, settings: &Settings) -> Result<String, Box<
     let identity = identity(run);
     let network = network(settings, identity.number);
     let steps = render(plan, &context(plan, run, &identity)?)?;
-    let input = ExecutionInput { version: ENVELOPE_VERSION, run: identity, network, steps };
+    let vpc = vpc(settings);
+    let input = ExecutionInput { version: ENVELOPE_VERSION, run: identity, network, vpc, steps };
     let json = serde_json::to_string(&input)
         .map_err(|error| Box::new(Finding::new(Code::NotRendered, format!("the input cannot be written: {error}"))))?;
     if json.len() > INPUT_LIMIT {
@@ -190,4 +191,16 @@ fn network(settings: &Settings, number: u32) -> Map<String, Value> {
     put("EmrManagedSlaveSecurityGroup", Some(&settings.core_group));
     put("ServiceAccessSecurityGroup", settings.service_group.as_ref());
     network
+}
+
+/// Where this run's containers go. ECS looks for room in all subnets; in public ones a container reaches the registry of its
+/// image only with an address of its own:
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-networking.html>.
+fn vpc(settings: &Settings) -> Map<String, Value> {
+    let public = if settings.service_group.is_some() { "DISABLED" } else { "ENABLED" };
+    Map::from_iter([
+        ("Subnets".to_owned(), settings.subnets.clone().into()),
+        ("SecurityGroups".to_owned(), vec![settings.task_group.clone()].into()),
+        ("AssignPublicIp".to_owned(), public.into()),
+    ])
 }

@@ -393,6 +393,7 @@ pub(super) fn account() -> TestAccount {
         subnets: vec!["subnet-a".into(), "subnet-b".into()],
         primary_group: "sg-p".into(),
         core_group: "sg-c".into(),
+        task_group: "sg-t".into(),
         service_group: None,
     };
     Account { store, world, settings }

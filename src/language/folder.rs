@@ -37,9 +37,24 @@ impl Folder {
     }
 }
 
+/// A path in the form of the folder's own; `None` when it leads out.
+pub fn normal(path: &str) -> Option<String> {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop()?;
+            }
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Folder, FolderFile};
+    use super::{Folder, FolderFile, normal};
 
     #[test]
     fn a_file_is_found_by_its_whole_path() {
@@ -48,5 +63,13 @@ mod tests {
         assert_eq!(folder.get("src/b.py").map(|file| file.path.as_str()), Some("src/b.py"));
         assert_eq!(folder.get("b.py"), None);
         assert!(folder.has_directory("src") && !folder.has_directory("sr"));
+    }
+
+    #[test]
+    fn paths_stay_in_the_folder() {
+        assert_eq!(normal("./src//a.py").as_deref(), Some("src/a.py"));
+        assert_eq!(normal("src/../a.py").as_deref(), Some("a.py"));
+        assert_eq!(normal("../other/a.py"), None);
+        assert_eq!(normal("src/../../a.py"), None);
     }
 }

@@ -138,6 +138,16 @@ codes! {
     UnknownApplication = "454" "EMR application is unknown";
     RepeatedApplication = "455" "EMR application is listed twice";
     MissingApplication = "456" "step needs an application that its cluster lacks";
+    BadComposition = "480" "nodes of a cluster do not go together";
+    BadFleet = "481" "not an instance fleet";
+    BadSpot = "482" "spot option out of place";
+    BadVolume = "483" "not a volume";
+    BadScaling = "484" "limits of scaling are wrong";
+    BadBootstrap = "485" "not a bootstrap action";
+    BadConfiguration = "486" "not a configuration";
+    PlainSecretProperty = "487" "property holds a secret as text";
+    BadNetwork = "488" "not an id of EC2";
+    BadClusterOption = "489" "option of a cluster is out of bounds";
 
     // 5xx: what was compiled.
     TooLarge = "501" "compiled pipeline is too large for AWS";
