@@ -145,7 +145,7 @@ impl Volume {
 }
 
 fn not_of(kind: VolumeType, key: &str, span: crate::source::Span) -> Finding {
-    Finding::at(Code::BadVolume, span, format!("a {} volume takes no `{key}`", kind.name()), "")
+    Finding::at(Code::BadVolume, span, format!("volumes of type {} take no `{key}`", kind.name()), "")
         .help(format!("remove it, or take `type: gp3`, whose `{key}` can be chosen"))
 }
 
