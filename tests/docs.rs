@@ -41,10 +41,12 @@ fn documents() -> Vec<PathBuf> {
 fn keys(schema: &Value, found: &mut BTreeSet<String>) {
     match schema {
         Value::Object(object) => {
+            // A property may itself be called `properties`.
             if let Some(Value::Object(properties)) = object.get("properties") {
                 found.extend(properties.keys().cloned());
+                properties.values().for_each(|value| keys(value, found));
             }
-            object.values().for_each(|value| keys(value, found));
+            object.iter().filter(|(key, _)| *key != "properties").for_each(|(_, value)| keys(value, found));
         }
         Value::Array(items) => items.iter().for_each(|value| keys(value, found)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}

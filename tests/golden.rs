@@ -95,6 +95,17 @@ fn resources_and_overrides_are_in_the_template() {
 }
 
 #[test]
+fn clusters_in_all_their_forms() {
+    let scratch = Scratch::new("clusters");
+    copy(&repository().join("fixtures/clusters"), &scratch.0);
+    synth(&scratch.0, &["--out", "out", "--format", "yaml"]);
+    for pipeline in ["warehouse", "features"] {
+        let name = format!("{pipeline}.template.yaml");
+        compare(&format!("clusters/{name}"), &std::fs::read_to_string(scratch.0.join("out").join(&name)).unwrap());
+    }
+}
+
+#[test]
 fn the_place_does_not_matter_and_unchanged_files_are_left_alone() {
     let (one, other) = (Scratch::new("one"), Scratch::new("other-and-longer"));
     copy(&repository().join("fixtures/listings"), &one.0);

@@ -40,7 +40,7 @@ fn every_example_fits() {
             Published::Project => "dpc.yaml",
             Published::Pipeline => "pipeline.yaml",
         };
-        for project in ["fixtures/listings", "fixtures/many-shapes"] {
+        for project in ["fixtures/listings", "fixtures/many-shapes", "fixtures/clusters"] {
             for path in files_named(name, &repository().join(project)) {
                 let value = json_of(&path);
                 let errors: Vec<String> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
@@ -49,7 +49,7 @@ fn every_example_fits() {
             }
         }
     }
-    assert_eq!(checked, 9, "two projects and seven pipelines");
+    assert!(checked >= 12, "only {checked} files of examples were found");
 }
 
 #[test]
