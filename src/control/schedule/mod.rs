@@ -1,10 +1,11 @@
 //! When a schedule fires: in words, and as instants.
 //!
-//! In come a cron or rate expression and a zone; out come the times at which EventBridge Scheduler delivers. It refuses to
+//! In come a cron, rate or one-time expression and a zone; out come the times at which EventBridge Scheduler delivers. It refuses to
 //! know the clock: "after" is always an argument. Across a change of the clocks the rules are Scheduler's own: a local
 //! time that the clocks skip is skipped, and one that they show twice fires once, here taken to be the first. See
 //! <https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html#daylist-savings-time>.
 
+pub mod moment;
 mod words;
 
 use jiff::civil::DateTime;
@@ -17,22 +18,28 @@ use super::zone;
 use crate::source::Problem;
 pub use words::describe;
 
-/// A cron or rate expression in a zone.
+/// An expression in a zone, and the bounds within which it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
     /// When.
     pub when: When,
-    /// The zone that cron's fields are read in.
+    /// The zone that local times are read in.
     pub zone: TimeZone,
+    /// The first instant at which it may fire.
+    pub start: Option<Timestamp>,
+    /// The first instant at which it may not any more.
+    pub end: Option<Timestamp>,
 }
 
-/// The two kinds of expression.
+/// The kinds of expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum When {
     /// At these local times.
     Cron(Cron),
     /// At this interval.
     Rate(Rate),
+    /// Once, at this local time.
+    At(DateTime),
 }
 
 /// `5 minutes`: an interval that is counted from the moment at which the schedule was created.
@@ -72,14 +79,22 @@ impl Schedule {
     /// The schedule of a plan, whose expressions were checked when it was compiled.
     pub fn of_plan(plan: &SchedulePlan) -> Result<Self, Problem> {
         let inner = |kind: &str| plan.expression.strip_prefix(kind)?.strip_prefix('(')?.strip_suffix(')');
-        let when = match (inner("cron"), inner("rate")) {
-            (Some(text), _) => cron::parse(text).map(When::Cron).map_err(|problems| problems.into_iter().next()),
-            (_, Some(text)) => rate(text).map(When::Rate).map_err(Some),
-            (None, None) => Err(None),
+        let when = match (inner("cron"), inner("rate"), inner("at")) {
+            (Some(text), _, _) => cron::parse(text).map(When::Cron).map_err(|problems| problems.into_iter().next()),
+            (_, Some(text), _) => rate(text).map(When::Rate).map_err(Some),
+            (_, _, Some(text)) => moment::time(text).map(When::At).map_err(Some),
+            (None, None, None) => Err(None),
         };
         let unknown = || Problem::new(0..plan.expression.len(), format!("`{}` is not a schedule", plan.expression));
         let when = when.map_err(|problem| problem.unwrap_or_else(unknown))?;
-        Ok(Self { when, zone: zone::zone(&plan.timezone)? })
+        let instant = |text: &Option<String>| match text {
+            Some(text) => {
+                let unknown = || Problem::new(0..text.len(), format!("`{text}` is not an instant"));
+                text.parse().map(Some).map_err(|_| unknown())
+            }
+            None => Ok(None),
+        };
+        Ok(Self { when, zone: zone::zone(&plan.timezone)?, start: instant(&plan.start)?, end: instant(&plan.end)? })
     }
 
     /// As EventBridge Scheduler takes it: `cron(0 3 * * ? *)`.
@@ -87,6 +102,7 @@ impl Schedule {
         match &self.when {
             When::Cron(cron) => format!("cron({cron})"),
             When::Rate(rate) => format!("rate({rate})"),
+            When::At(time) => format!("at({})", time.strftime("%Y-%m-%dT%H:%M:%S")),
         }
     }
 }
@@ -103,15 +119,20 @@ pub fn between(schedule: &Schedule, after: Timestamp, until: Timestamp) -> Vec<F
 
 fn fires(schedule: &Schedule, after: Timestamp) -> impl Iterator<Item = Fire> + '_ {
     let zone = &schedule.zone;
+    // Before its start it does not fire: nothing is gained by looking there.
+    let just_before = |start: Timestamp| start.checked_sub(SignedDuration::from_nanos(1)).unwrap_or(start);
+    let after = schedule.start.map_or(after, |start| after.max(just_before(start)));
     // A day early: in the hour that the clocks show twice, the local time of `after` may lie behind an earlier fire.
     let start = after.to_zoned(zone.clone()).date().checked_sub(Span::new().days(1)).unwrap_or(jiff::civil::Date::MIN);
-    let cron = match &schedule.when {
-        When::Cron(cron) => Some(cron),
-        When::Rate(_) => None,
+    let (cron, once) = match &schedule.when {
+        When::Cron(cron) => (Some(cron), None),
+        When::At(time) => (None, Some(*time)),
+        When::Rate(_) => (None, None),
     };
+    let times = cron.into_iter().flat_map(move |cron| cron.times(start)).chain(once);
     let mut offset = None;
     let mut skipped = None;
-    cron.into_iter().flat_map(move |cron| cron.times(start)).filter_map(move |time| {
+    let all = times.filter_map(move |time| {
         let Some((utc, again)) = instants(zone, time) else {
             skipped.get_or_insert(time);
             return None;
@@ -121,7 +142,9 @@ fn fires(schedule: &Schedule, after: Timestamp) -> impl Iterator<Item = Fire> + 
         let skipped = skipped.take();
         let note = note(skipped, again.is_some(), before, &local);
         (utc > after).then_some(Fire { utc, local, again, note })
-    })
+    });
+    let end = schedule.end;
+    all.take_while(move |fire| end.is_none_or(|end| fire.utc < end))
 }
 
 /// When the clocks show a time, and when again; `None` if they skip it.

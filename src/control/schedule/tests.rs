@@ -3,8 +3,12 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn of(when: When, zone: TimeZone) -> Schedule {
+    Schedule { when, zone, start: None, end: None }
+}
+
 fn schedule(text: &str, zone: &str) -> Schedule {
-    Schedule { when: When::Cron(cron::parse(text).expect(text)), zone: zone::zone(zone).expect(zone) }
+    of(When::Cron(cron::parse(text).expect(text)), zone::zone(zone).expect(zone))
 }
 
 fn berlin(text: &str) -> String {
@@ -55,7 +59,7 @@ fn schedules_in_words() {
     for (text, words) in table {
         assert_eq!(berlin(text), words, "{text}");
     }
-    let rate = |text| describe(&Schedule { when: When::Rate(rate(text).unwrap()), zone: TimeZone::UTC });
+    let rate = |text| describe(&of(When::Rate(rate(text).unwrap()), TimeZone::UTC));
     assert_eq!(rate("1 minute"), "every minute, counted from its deployment");
     assert_eq!(rate("7 days"), "every 7 days, counted from its deployment");
 }
@@ -71,7 +75,7 @@ fn the_page_on_time_describes_expressions_as_dpc_does() {
     let mut checked = 0;
     for row in documented() {
         if let ([text, words], Ok(cron)) = (row.as_slice(), cron::parse(row[0])) {
-            let said = describe(&Schedule { when: When::Cron(cron), zone: TimeZone::UTC });
+            let said = describe(&of(When::Cron(cron), TimeZone::UTC));
             assert_eq!(said.replace(", UTC", "").replace(" UTC", ""), *words, "{text}");
             checked += 1;
         }
@@ -232,4 +236,34 @@ proptest! {
         let found: Vec<Timestamp> = between(&schedule, start, end).into_iter().map(|fire| fire.utc).collect();
         prop_assert_eq!(found, expected);
     }
+}
+
+#[test]
+fn a_schedule_fires_from_its_start_until_its_end() {
+    let instant = |text: &str| Some(text.parse::<Timestamp>().unwrap());
+    let bounded = Schedule {
+        start: instant("2026-11-21T02:00:00Z"),
+        end: instant("2026-11-23T02:00:00Z"),
+        ..schedule("0 3 * * ? *", "Europe/Berlin")
+    };
+    let fires: Vec<String> = next(&bounded, "2026-01-01T00:00:00Z".parse().unwrap(), 5)
+        .into_iter()
+        .map(|fire| fire.utc.to_string())
+        .collect();
+    assert_eq!(fires, ["2026-11-21T02:00:00Z", "2026-11-22T02:00:00Z"]);
+    assert_eq!(describe(&bounded), "every day at 03:00 Europe/Berlin, from 2026-11-21 03:00, until 2026-11-23 03:00");
+    assert!(next(&bounded, "2027-01-01T00:00:00Z".parse().unwrap(), 5).is_empty());
+}
+
+#[test]
+fn at_fires_once() {
+    let at = |text: &str| of(When::At(moment::time(text).unwrap()), zone::zone("Europe/Berlin").unwrap());
+    let after: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+    let once = at("2026-11-21T03:00");
+    assert_eq!(next(&once, after, 5).len(), 1);
+    assert_eq!(once.expression(), "at(2026-11-21T03:00:00)");
+    assert_eq!(describe(&once), "once, on Sat 2026-11-21 at 03:00 Europe/Berlin");
+    assert!(next(&at("2027-03-28T02:30"), after, 5).is_empty(), "the clocks skip it");
+    assert_eq!(next(&at("2026-10-25T02:30"), after, 5).len(), 1);
+    assert!(next(&at("2025-10-25T02:30"), after, 5).is_empty());
 }

@@ -5,10 +5,26 @@ use crate::control::cron::{Cron, Days, MonthDays, WeekDays};
 
 /// Says when a schedule fires.
 pub fn describe(schedule: &Schedule) -> String {
-    match &schedule.when {
-        When::Rate(rate) => format!("every {}, counted from its deployment", every(*rate)),
-        When::Cron(cron) => at_times(cron, schedule.zone.iana_name().unwrap_or("UTC")),
-    }
+    let zone = schedule.zone.iana_name().unwrap_or("UTC");
+    let said = match &schedule.when {
+        When::Rate(rate) => format!("every {}, counted from {}", every(*rate), begins(schedule)),
+        When::Cron(cron) => at_times(cron, zone),
+        When::At(time) => format!("once, on {} {zone}", time.strftime("%a %Y-%m-%d at %H:%M")),
+    };
+    said + &bounds(schedule)
+}
+
+fn begins(schedule: &Schedule) -> &'static str {
+    if schedule.start.is_some() { "its start" } else { "its deployment" }
+}
+
+/// ", from 2026-11-21 00:00 until 2026-12-01 00:00".
+fn bounds(schedule: &Schedule) -> String {
+    let bound = |word: &str, instant: Option<jiff::Timestamp>| {
+        let local = instant.map(|instant| instant.to_zoned(schedule.zone.clone()));
+        local.map_or(String::new(), |local| format!(", {word} {}", local.strftime("%Y-%m-%d %H:%M")))
+    };
+    bound("from", schedule.start) + &bound("until", schedule.end)
 }
 
 fn every(rate: Rate) -> String {
