@@ -8,15 +8,17 @@ pub mod hatches;
 mod machine;
 mod permissions;
 mod stack;
+mod triggers;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use crate::compute::Compute;
 use crate::control::archive::{self, Archive};
 use crate::control::dag::{self, Flow};
-use crate::control::plan::{ParamPlan, PartitionPlan, Plan, SchedulePlan};
+use crate::control::plan::{EventPlan, ParamPlan, PartitionPlan, Plan, SchedulePlan};
 use crate::control::run::Status;
 use crate::control::{digest, names};
 use crate::documents::policy::Statement;
@@ -29,6 +31,8 @@ use crate::language::project::Pipeline;
 use crate::source::{Findings, Span, Spanned};
 use crate::steps::{self, Bench, Step, Tree, Work};
 use crate::{alerts, compute};
+pub use triggers::Listeners;
+use triggers::{events, executions, schedules};
 
 /// What a pipeline is compiled for. The account and the region are not part of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +41,8 @@ pub struct Context {
     pub space: String,
     /// The date of the compilation, UTC: a schedule whose years are over is a mistake. Nothing that is made depends on it.
     pub today: jiff::civil::Date,
+    /// Who of the project listens to which objects.
+    pub listeners: Arc<Listeners>,
 }
 
 /// What a pipeline becomes.
@@ -74,6 +80,7 @@ struct Model<'a> {
     /// Profiles that some step uses, in the order written.
     profiles: Vec<(&'a Spanned<String>, &'a dyn compute::Kind)>,
     schedules: Vec<(SchedulePlan, Span)>,
+    events: Vec<(EventPlan, Resource, Span)>,
     announced: Vec<Status>,
     /// Files of the folder that are objects of their own: path and key in the account's bucket.
     objects: Vec<(String, String)>,
@@ -154,7 +161,8 @@ impl<'a> Model<'a> {
         }
         let announced = alerts::statuses(manifest.alerts.iter().map(|alert| &alert.value));
         let schedules = schedules(manifest);
-        Some(Self { manifest, context, name, body, profiles, schedules, announced, objects: Vec::new() })
+        let events = events(manifest, context);
+        Some(Self { manifest, context, name, body, profiles, schedules, events, announced, objects: Vec::new() })
     }
 
     fn compile(&self, artifact: Archive, findings: &mut Findings) -> Compiled {
@@ -189,8 +197,8 @@ impl<'a> Model<'a> {
             when: None,
             overlap: None,
             schedules: self.schedules.iter().map(|(schedule, _)| schedule.clone()).collect(),
-            events: Vec::new(),
-            executions: None,
+            events: self.events.iter().map(|(event, _, _)| event.clone()).collect(),
+            executions: executions(self.manifest),
             params: params.collect(),
             steps: self.body.plan(&Tree::plan),
         }
@@ -298,24 +306,8 @@ fn partition(manifest: &Manifest) -> PartitionPlan {
         by: or(partition.map(|partition| &partition.by), "day"),
         offset: or(partition.and_then(|partition| partition.offset.as_ref()), "0"),
         timezone: or(partition.and_then(|partition| partition.timezone.as_ref()), "UTC"),
-        from: None,
+        from: partition.and_then(|partition| partition.from.as_ref()).map(|from| from.value.clone()),
     }
-}
-
-/// Schedules in the order written; one that says the same as another once, which a check reports.
-fn schedules(manifest: &Manifest) -> Vec<(SchedulePlan, Span)> {
-    let zone = partition(manifest).timezone;
-    let mut schedules: Vec<(SchedulePlan, Span)> = Vec::new();
-    let written = manifest.triggers.iter().flat_map(|triggers| &triggers.schedule.0);
-    for schedule in written {
-        let place = schedule.cron.as_ref().or(schedule.rate.as_ref()).map(|text| text.span);
-        if let (Some(plan), Some(span)) = (schedule.plan(&zone), place)
-            && !schedules.iter().any(|(other, _)| *other == plan)
-        {
-            schedules.push((plan, span));
-        }
-    }
-    schedules
 }
 
 #[cfg(test)]

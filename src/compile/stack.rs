@@ -19,7 +19,7 @@ use crate::documents::states::Machine;
 use crate::documents::template::{Resource, Template, attribute, reference, sub};
 use crate::source::{Span, Spanned};
 use crate::steps::Tree;
-use crate::triggers::schedule;
+use crate::triggers::{events, schedule};
 
 type Origins = BTreeMap<String, Span>;
 
@@ -74,6 +74,9 @@ pub(super) fn build(
     for (plan, span) in &model.schedules {
         let (id, resource) = schedule::resource(plan, model.name, &model.context.space);
         out.add(id, *span, resource);
+    }
+    for (plan, rule, span) in &model.events {
+        out.add(events::logical_id(plan), *span, rule.clone());
     }
     (out.template, out.origins)
 }

@@ -26,7 +26,8 @@ fn pipeline(text: &str) -> Pipeline {
 }
 
 fn found(text: &str) -> (Option<Compiled>, Findings) {
-    let context = Context { space: "prod".to_owned(), today: jiff::civil::date(2026, 11, 22) };
+    let context =
+        Context { space: "prod".to_owned(), today: jiff::civil::date(2026, 11, 22), listeners: Default::default() };
     let mut findings = Findings::new();
     let compiled = compile(&pipeline(text), &context, &mut findings);
     (compiled, findings)

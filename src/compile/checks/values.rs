@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 
 use crate::alerts;
 use crate::compile::{partition, schedules};
+use crate::control::partition::PartitionSpec;
 use crate::language::manifest::Manifest;
-use crate::source::{Code, Finding, Findings};
+use crate::source::{Code, Finding, Findings, Span};
+use crate::triggers::executions;
 
 /// Reports everything that AWS or a program would refuse, however well the manifest is formed.
 pub fn check(manifest: &Manifest, today: jiff::civil::Date, findings: &mut Findings) {
@@ -21,8 +23,9 @@ pub fn check(manifest: &Manifest, today: jiff::civil::Date, findings: &mut Findi
         step.value.check(findings);
     }
     for schedule in manifest.triggers.iter().flat_map(|triggers| &triggers.schedule.0) {
-        schedule.check(today, findings);
+        schedule.check(&partition(manifest).timezone, today, findings);
     }
+    check_triggers(manifest, findings);
     for alert in &manifest.alerts {
         alerts::check(&alert.value, alert.span, findings);
     }
@@ -57,12 +60,35 @@ fn check_applications(manifest: &Manifest, findings: &mut Findings) {
     }
 }
 
+fn check_triggers(manifest: &Manifest, findings: &mut Findings) {
+    let Some(triggers) = &manifest.triggers else { return };
+    for event in &triggers.events {
+        event.check(&manifest.name, findings);
+    }
+    if let Some(tree) = &triggers.executions {
+        let spec = PartitionSpec::of_plan(&partition(manifest)).ok();
+        executions::read(tree, &manifest.name, spec.as_ref(), findings);
+    }
+    let mut seen: BTreeMap<String, Span> = BTreeMap::new();
+    for event in &triggers.events {
+        let (Some((plan, _)), Some(span)) = (event.compile(Vec::new(), "", ""), event.span()) else { continue };
+        if let Some(before) = seen.insert(plan.id, span) {
+            findings.push(
+                Finding::at(Code::RepeatedEvent, span, "this event is written twice", "")
+                    .and(before, "first written here")
+                    .why("one event starts one run, however many rules it matches")
+                    .help("remove one of them"),
+            );
+        }
+    }
+}
+
 fn check_repeated_schedules(manifest: &Manifest, findings: &mut Findings) {
     let kept = schedules(manifest);
     let mut seen = BTreeMap::new();
     let zone = partition(manifest).timezone;
     for schedule in manifest.triggers.iter().flat_map(|triggers| &triggers.schedule.0) {
-        let Some(written) = schedule.cron.as_ref().or(schedule.rate.as_ref()) else { continue };
+        let Some(written) = schedule.written() else { continue };
         let Some(plan) = schedule.plan(&zone) else { continue };
         let Some(first) = kept.iter().position(|(other, _)| *other == plan) else { continue };
         if let Some(before) = seen.insert(first, written.span) {

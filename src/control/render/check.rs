@@ -17,12 +17,20 @@ use crate::source::{Code, Problem, suggest};
 pub struct Names {
     params: Vec<String>,
     by: Granularity,
+    events: bool,
 }
 
 impl Names {
     /// `run.…` for a granularity, and `params.…`.
     pub fn new<'a>(by: Granularity, params: impl IntoIterator<Item = &'a str>) -> Self {
-        Self { params: params.into_iter().map(str::to_owned).collect(), by }
+        Self { params: params.into_iter().map(str::to_owned).collect(), by, events: false }
+    }
+
+    /// With `event.…`, if events start the pipeline.
+    #[must_use]
+    pub fn with_events(mut self, events: bool) -> Self {
+        self.events = events;
+        self
     }
 
     fn run(&self) -> &'static [&'static str] {
@@ -312,6 +320,8 @@ impl<'a> Expression<'a> {
                     problem.why(format!("`{root}` is replaced when dpc compiles")).help(format!("write `${{{path}}}`")),
                 )
             }
+            ["event", ..] if known.events => None,
+            ["event", ..] => missing("only a pipeline with `triggers.events` has one".to_owned()),
             ["run", "start" | "end"] if known.by == Granularity::None => {
                 missing("a pipeline without partitions has no start and end".to_owned())
             }

@@ -68,7 +68,7 @@ fn refused(span: Span, text: &str, wrong: &str) -> Finding {
 }
 
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>
-fn wrong_with_bucket(bucket: &str) -> Option<String> {
+pub(super) fn wrong_with_bucket(bucket: &str) -> Option<String> {
     let length = bucket.chars().count();
     if length == 0 {
         return Some("is missing".to_owned());
