@@ -15,6 +15,7 @@ use crate::cloud::stack::{self, ChangeSet, Event, Phase, Proposal, Request, Stac
 use crate::cloud::{CloudResult, Session, account};
 use crate::compile::{self, Compiled};
 use crate::control::names;
+use crate::language::project::Pipeline;
 use crate::source::{Code, Finding, Findings};
 use crate::steps::runner;
 
@@ -73,13 +74,14 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
 
 /// Everything that can be found without AWS, before AWS is asked.
 fn compile_selected(here: &mut Here, words: &[String]) -> Result<Vec<Compiled>, Failure> {
-    let context = super::context(&here.environment.space);
+    let context = super::context(&here.environment.space, &here.project);
     let mut findings = std::mem::take(&mut here.findings);
     let mut compiled = Vec::new();
     match select::select(&here.project, words) {
         Ok(pipelines) => {
             for pipeline in pipelines {
                 compiled.extend(compile::compile(pipeline, &context, &mut findings));
+                findings.extend(needs_central(pipeline));
             }
         }
         // Whoever has mistakes in the files sees those first: they may be why nothing is selected.
@@ -90,6 +92,19 @@ fn compile_selected(here: &mut Here, words: &[String]) -> Result<Vec<Compiled>, 
         return Err(Failure::new(std::mem::take(&mut here.files), findings));
     }
     Ok(compiled)
+}
+
+/// A trigger on other pipelines fires in a central account, which this version does not set up.
+fn needs_central(pipeline: &Pipeline) -> Option<Finding> {
+    let name = &pipeline.manifest.name.value;
+    let tree = pipeline.manifest.triggers.as_ref()?.executions.as_ref()?;
+    let message = format!("`{name}` waits for other pipelines, and there is no central account to tell it of them");
+    let finding = Finding::at(Code::NeedsCentral, tree.span, message, "this trigger")
+        .why("who started and ended in which account is known there alone; this version of dpc does not set one up yet")
+        .help(
+            "deploy the other pipelines by name, and give this one a `schedule` or start it with `dpc run` until then",
+        );
+    Some(finding)
 }
 
 /// One pipeline on its way into one environment.

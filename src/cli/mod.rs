@@ -35,6 +35,7 @@ use clap::{Parser, Subcommand};
 
 use crate::compile;
 use crate::language::project;
+use crate::language::project::Project;
 use crate::source::{Files, Finding, Findings};
 pub use terminal::{Format, Terminal};
 
@@ -152,9 +153,10 @@ fn root() -> Result<PathBuf, Box<Finding>> {
 }
 
 /// What every verb compiles with.
-fn context(space: &str) -> compile::Context {
+fn context(space: &str, project: &Project) -> compile::Context {
     let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
-    compile::Context { space: space.to_owned(), today }
+    let listeners = std::sync::Arc::new(compile::Listeners::of(&project.pipelines));
+    compile::Context { space: space.to_owned(), today, listeners }
 }
 
 /// Runs the command line of this process.

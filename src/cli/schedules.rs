@@ -3,20 +3,43 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::control::condition::Condition;
 use crate::control::partition::PartitionSpec;
-use crate::control::plan::{Plan, SchedulePlan};
-use crate::control::schedule::{self, Fire, Schedule};
+use crate::control::plan::{EventPlan, ObjectsPlan, Plan, SchedulePlan};
+use crate::control::schedule::moment::{self, Change};
+use crate::control::schedule::{self, Fire, Schedule, When};
 
 /// How many times are listed.
 pub const NEXT: usize = 5;
 
 /// What to say of the schedules of a pipeline, after an instant.
 pub fn lines(plan: &Plan, now: Timestamp) -> Vec<String> {
-    if plan.schedules.is_empty() {
-        return vec!["no schedule: `dpc run` starts it".to_owned()];
-    }
     let partition = PartitionSpec::of_plan(&plan.partition).ok();
-    plan.schedules.iter().flat_map(|schedule| of_schedule(schedule, partition.as_ref(), now)).collect()
+    let mut lines: Vec<String> =
+        plan.schedules.iter().flat_map(|schedule| of_schedule(schedule, partition.as_ref(), now)).collect();
+    lines.extend(plan.events.iter().flat_map(|event| of_event(event, plan.partition.from.as_deref())));
+    lines.extend(plan.executions.iter().flat_map(of_executions));
+    if lines.is_empty() {
+        lines.push("no schedule: `dpc run` starts it".to_owned());
+    }
+    lines
+}
+
+/// What starts it beside times, and what does not although it looks alike.
+fn of_event(event: &EventPlan, from: Option<&str>) -> Vec<String> {
+    let mut lines = vec![format!("on {}", event.words)];
+    lines.extend(from.map(|from| format!("  for the partition {from}")));
+    lines.extend(event.except.iter().map(|objects| {
+        let ObjectsPlan { prefix, suffix, pipeline } = objects;
+        format!("  not on {prefix}*{suffix}, which {pipeline} takes")
+    }));
+    lines
+}
+
+/// The condition on other pipelines, a line a node.
+fn of_executions(condition: &Condition) -> Vec<String> {
+    let title = "when, for its partition,".to_owned();
+    std::iter::once(title).chain(condition.words().into_iter().map(|line| format!("  {line}"))).collect()
 }
 
 fn of_schedule(plan: &SchedulePlan, partition: Option<&PartitionSpec>, now: Timestamp) -> Vec<String> {
@@ -24,6 +47,12 @@ fn of_schedule(plan: &SchedulePlan, partition: Option<&PartitionSpec>, now: Time
     let Ok(schedule) = Schedule::of_plan(plan) else { return Vec::new() };
     let mut lines = vec![format!("{}: {}", plan.expression, schedule::describe(&schedule))];
     let fires = schedule::next(&schedule, now, NEXT);
+    if let (When::At(time), []) = (&schedule.when, fires.as_slice()) {
+        lines.push(match moment::change(*time, &schedule.zone) {
+            Some(Change::Skipped(_)) => "  never: the clocks skip this time".to_owned(),
+            _ => "  it is over".to_owned(),
+        });
+    }
     lines.extend(fires.iter().map(|fire| format!("  {}", time(fire, partition))));
     lines
 }

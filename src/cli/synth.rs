@@ -59,7 +59,7 @@ impl TemplateFormat {
 /// Compiles every pipeline of the project and writes what has changed.
 pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let Here { files, mut findings, project, environment } = args.environment.read()?;
-    let context = super::context(&environment.space);
+    let context = super::context(&environment.space, &project);
     let pipelines = project.pipelines.iter();
     let compiled: Vec<_> = pipelines.filter_map(|one| compile::compile(one, &context, &mut findings)).collect();
     if findings.has_errors() {

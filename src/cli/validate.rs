@@ -93,9 +93,9 @@ impl Checked {
         self.findings.extend(loaded.findings);
         let Some(project) = loaded.project else { return };
         self.complete = true;
+        let space = project.environment.as_ref().map_or("none", |chosen| chosen.space.as_str());
+        let context = super::context(space, &project);
         for pipeline in &project.pipelines {
-            let space = project.environment.as_ref().map_or("none", |chosen| chosen.space.as_str());
-            let context = super::context(space);
             let mut found = Findings::new();
             let compiled = compile::compile(pipeline, &context, &mut found);
             // What an earlier stage has said of a place is not said again in other words.

@@ -14,6 +14,7 @@ pub mod names;
 pub mod nesting;
 pub mod partition;
 pub mod plan;
+pub mod registry;
 pub mod render;
 pub mod run;
 pub mod schedule;

@@ -156,6 +156,17 @@ impl Offset {
         self.count
     }
 
+    /// About how long one of its units is, in hours: at least as long as it ever is.
+    pub fn hours(self) -> i64 {
+        match self.unit {
+            Unit::Hour => 1,
+            Unit::Day => 24,
+            Unit::Week => 7 * 24,
+            Unit::Month => 31 * 24,
+            Unit::Year => 366 * 24,
+        }
+    }
+
     /// This many of its unit instead: `-1d` becomes `-3d`.
     #[must_use]
     pub fn times(self, count: i32) -> Self {

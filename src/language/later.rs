@@ -18,7 +18,6 @@ const fn key(at: &'static str, name: &'static str, instead: &'static str) -> Key
 
 const STEP_KIND: &str = "use `shell` with a script of the pipeline's folder, or `spark`";
 const NOT_HERE: &str = "use `alerts: [{ events: [FAILED], email: team@example.com }]` of the pipeline";
-const SCHEDULE_FOR_NOW: &str = "use `schedule`, late enough for the upstream pipelines to have ended";
 
 /// In paths, `*` is every value of a mapping, and `[]` every item of a list, or the value itself where it is no list.
 const KEYS: &[Key] = &[
@@ -27,12 +26,6 @@ const KEYS: &[Key] = &[
     key("", "timeout", "put a `timeout` on each step"),
     key("", "failFast", "leave it out: a failed step stops its dependents, the others finish"),
     key("", "jobs", "write the step out in each pipeline"),
-    key("partition", "from", "use a schedule; `dpc run` takes any partition"),
-    key("triggers", "executions", SCHEDULE_FOR_NOW),
-    key("triggers", "events", "use `schedule`, or call `dpc run` from where the event is handled"),
-    key("triggers.schedule.[]", "at", "use `cron`, or call `dpc run` at that time"),
-    key("triggers.schedule.[]", "start", "deploy when it is to begin"),
-    key("triggers.schedule.[]", "end", "remove the schedule when it is to end"),
     key("params.*", "values", "check the value in the step"),
     key("compute.*", "emrServerless", "use `emr`"),
     key("compute.*", "ecs", "use `emr`"),
@@ -154,8 +147,6 @@ mod tests {
     #[test]
     fn keys_of_later_versions_are_refused_where_they_stand() {
         assert_eq!(refused("overlap: skip\nname: x\n"), ["`overlap` is not supported yet"]);
-        assert_eq!(refused("triggers: { schedule: { at: x } }\n"), ["`at` is not supported yet"]);
-        assert_eq!(refused("triggers: { schedule: [{ rate: 1 hour }, { end: x }] }\n"), ["`end` is not supported yet"]);
         assert_eq!(refused("params: { p: { type: enum } }\n"), ["`enum` is not supported yet"]);
         assert_eq!(
             refused("alerts: [{ events: [step], email: a@b.c }, { events: [FAILED], slack: '#x' }]\n"),

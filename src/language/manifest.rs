@@ -132,6 +132,8 @@ pub struct Partition {
     /// IANA zone of the calendar. Default: UTC.
     #[schemars(extend("x-dpc-also" = ["zone", "tz"]))]
     pub timezone: Option<Spanned<String>>,
+    /// For `events`: a template that names the partition, `{{ event.detail.date }}`. Default: the event's time.
+    pub from: Option<Spanned<String>>,
 }
 
 /// A value that a caller may give.

@@ -105,6 +105,29 @@ codes! {
     BadAlertEvent = "341" "alert on something that is never announced";
     BadEmail = "342" "not an e-mail address";
     BadSchedule = "343" "not a schedule";
+    ScheduleOver = "344" "schedule lies in the past";
+    BadBounds = "345" "start and end of a schedule do not fit";
+    ClockChange = "346" "time that the clocks skip or repeat";
+    BadObjects = "347" "not a part of an object's key";
+    BadPattern = "348" "not an event pattern";
+    PatternTooLong = "349" "event pattern is too long";
+    BroadPattern = "350" "event pattern looks at every event";
+    EventLoop = "351" "pipeline starts itself";
+    BadBus = "352" "not an event bus";
+    FromWithoutEvents = "353" "partition of an event without events";
+    RepeatedEvent = "355" "event is written twice";
+    BadCondition = "356" "not a condition on pipelines";
+    BadStatus = "357" "not a status to wait for";
+    BadLook = "358" "not a distance between partitions";
+    PointlessCondition = "359" "condition changes nothing";
+    NeverHolds = "360" "condition can never hold";
+    WaitsForItself = "361" "pipeline waits for itself";
+    UnknownUpstream = "362" "upstream pipeline is not in the project";
+    PipelineCycle = "363" "pipelines wait for each other";
+    DoesNotNest = "364" "partitions do not fit together";
+    GuessedSchedule = "365" "schedule works against the trigger";
+    NeedsCentral = "366" "trigger needs a central account";
+    ManyRunsAPartition = "367" "upstream runs several times for one partition";
     UnfitDate = "370" "date filter does not fit";
 
     // 4xx: steps and templates.

@@ -79,7 +79,7 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
         Err(finding) => return Err(Failure::new(loaded.files, *finding)),
     };
     let space = project.environment.as_ref().map_or("", |chosen| chosen.space.as_str());
-    let context = super::context(space);
+    let context = super::context(space, project);
     let views: Vec<View<'_>> = selected
         .into_iter()
         .filter_map(|pipeline| View::of(pipeline, &loaded.files, &context, &mut findings))

@@ -28,9 +28,18 @@ pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
             let kinds = [
                 ("cron", schedule.cron.as_ref().map(|kind| kind.span)),
                 ("rate", schedule.rate.as_ref().map(|kind| kind.span)),
+                ("at", schedule.at.as_ref().map(|kind| kind.span)),
             ];
-            let place = schedule.timezone.as_ref().map_or(triggers.span, |timezone| timezone.span);
+            let other = schedule.timezone.as_ref().or(schedule.start.as_ref()).or(schedule.end.as_ref());
+            let place = other.map_or(triggers.span, |other| other.span);
             exactly_one("this schedule", "says no time", (triggers.span, place), &kinds, findings);
+        }
+        for event in &triggers.events {
+            let kinds = [
+                ("s3", event.s3.as_ref().map(|kind| kind.span)),
+                ("pattern", event.pattern.as_ref().map(|kind| kind.span)),
+            ];
+            exactly_one("this event", "waits for nothing", (event.span, event.span), &kinds, findings);
         }
     }
     for alert in &manifest.alerts {

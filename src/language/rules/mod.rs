@@ -5,7 +5,10 @@
 
 mod access;
 mod compute;
+mod cycles;
 mod environments;
+mod events;
+mod guesses;
 mod kinds;
 pub mod names;
 mod needs;
@@ -18,6 +21,7 @@ mod steps;
 mod tags;
 pub mod templates;
 mod time;
+mod upstreams;
 mod version;
 
 use crate::language::manifest::ProjectFile;
@@ -32,6 +36,7 @@ const RULES: &[Rule] = &[
     names::check,
     tags::check,
     time::check,
+    events::check,
     params::check,
     kinds::check,
     steps::check,
@@ -61,6 +66,10 @@ pub fn project_file(project: &ProjectFile, findings: &mut Findings) {
 /// Everything that is wrong between pipelines.
 pub fn project(pipelines: &[Pipeline], findings: &mut Findings) {
     pipelines::check(pipelines, findings);
+    let ties = upstreams::ties(pipelines);
+    upstreams::check(pipelines, &ties, findings);
+    cycles::check(pipelines, &ties, findings);
+    guesses::check(pipelines, &ties, findings);
 }
 
 /// "did you mean" as a patch if a candidate is near, else what there is.

@@ -3,16 +3,22 @@
 use crate::language::manifest::Param;
 use crate::language::project::Pipeline;
 use crate::source::{Code, Finding, Findings, Spanned};
+use crate::triggers::Triggers;
 
 const TYPES: [&str; 5] = ["string", "int", "number", "bool", "date"];
 
 pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
     let manifest = &pipeline.manifest;
-    let scheduled = manifest.triggers.as_ref().is_some_and(|triggers| !triggers.schedule.0.is_empty());
+    let scheduled = manifest.triggers.as_ref().and_then(|triggers| match &triggers.value {
+        Triggers { schedule, .. } if !schedule.0.is_empty() => Some("a schedule"),
+        Triggers { events, .. } if !events.is_empty() => Some("an event"),
+        Triggers { executions: Some(_), .. } => Some("a trigger"),
+        _ => None,
+    });
     let templates: Vec<&str> = super::templates::rendered(manifest).map(|text| text.value.as_str()).collect();
     for (name, param) in manifest.params.iter() {
         kind(name, param, findings);
-        if scheduled && param.default.is_none() {
+        if let (Some(starter), None) = (scheduled, &param.default) {
             findings.push(
                 Finding::at(
                     Code::ParameterNeedsDefault,
@@ -20,7 +26,7 @@ pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
                     format!("parameter `{}` has no default", name.value),
                     "",
                 )
-                .why("the pipeline has a schedule, and a schedule gives no parameters: its runs could not start")
+                .why(format!("the pipeline has {starter}, and {starter} gives no parameters: its runs could not start"))
                 .help("add a `default`"),
             );
         }

@@ -13,6 +13,9 @@ pub fn rendered(manifest: &Manifest) -> impl Iterator<Item = &Spanned<String>> {
 
 /// Whether a template may stand at this path of the tree.
 fn is_rendered(path: &[&str]) -> bool {
+    if *path == ["partition", "from"] {
+        return true;
+    }
     let Some(["steps", "[]", kind, rest @ ..]) = path.get(..) else { return false };
     let kind = KINDS.iter().find(|known| known.key == *kind);
     kind.is_some_and(|kind| kind.templates.iter().any(|pattern| matches(rest, pattern)))
@@ -23,7 +26,10 @@ pub fn tree(pipeline: &Node, findings: &mut Findings) {
     let by = pipeline.get("partition").and_then(|partition| partition.get("by")).and_then(Node::as_str);
     let by = by.and_then(|by| Granularity::parse(by).ok()).unwrap_or(Granularity::Day);
     let params = pipeline.get("params").map(Node::entries).unwrap_or_default();
-    let names = Names::new(by, params.iter().map(|entry| entry.key.text.as_str()));
+    let events = pipeline.get("triggers").is_some_and(|triggers| triggers.get("events").is_some());
+    let from = pipeline.get("partition").is_some_and(|partition| partition.get("from").is_some());
+    // A `from` without events is reported as such.
+    let names = Names::new(by, params.iter().map(|entry| entry.key.text.as_str())).with_events(events || from);
     walk(pipeline, &mut Vec::new(), &names, findings);
 }
 
