@@ -40,6 +40,7 @@ MODULES = (
     "emr_clusters",
     "emr_steps",
     "emr_tasks",
+    "definitions",
     "starts",
     "cloudformation",
     "stack_events",

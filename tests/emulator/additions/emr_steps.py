@@ -10,31 +10,23 @@ command means.
 
 from __future__ import annotations
 
-import atexit
 import contextvars
 import copy
 import gzip
-import os
-import signal
 import subprocess
-import sys
 import tempfile
 import threading
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
-import botocore.exceptions
-import botocore.session
-from ministack.core.responses import get_account_id, get_region
+from ministack.core.responses import get_region
 from ministack.services import emr
 
 from . import emr_clusters as clusters
+from . import processes, sdk
 from .emr_clusters import Refused
 
-BIN = Path(__file__).resolve().parent.parent / "bin"
-ENDPOINT = os.environ.get("AWS_ENDPOINT_URL", "")
-OPEN, RUNNING, GRACE = ("PENDING", "RUNNING"), "RUNNING", 2.0
+OPEN, RUNNING = ("PENDING", "RUNNING"), "RUNNING"
 MAX_ARGUMENTS = 10_240  # https://docs.aws.amazon.com/emr/latest/APIReference/API_HadoopJarStepConfig.html
 _CHANGED = threading.Condition()
 _PROCESSES: dict[str, subprocess.Popen[bytes]] = {}
@@ -93,7 +85,7 @@ def cancel(step: dict[str, Any], state: str = "CANCELLED", message: str = "Cance
         _end(step, state, {"Message": message})
         process = _PROCESSES.get(step["Id"])
     if process is not None:
-        _kill(process)
+        processes.kill(process)
     return True
 
 
@@ -179,12 +171,10 @@ def _run(cluster: dict[str, Any], step: dict[str, Any], folder: Path) -> tuple[i
         with _CHANGED:
             if step["Status"]["State"] != RUNNING:
                 return 1, "cancelled before it began"
-            process = subprocess.Popen(
-                command, cwd=work, env=_environment(cluster, step, folder), stdin=subprocess.DEVNULL,
-                stdout=stdout, stderr=stderr, start_new_session=True,
-            )  # fmt: skip
+            process = processes.start(command, work, _environment(cluster, step, folder), stdout, stderr)
             _PROCESSES[step["Id"]] = process
         code = process.wait()
+        processes.ended(process)
     return code, "" if code == 0 else f"script returned exit code {code}"
 
 
@@ -204,39 +194,16 @@ def _command(config: dict[str, Any], work: Path) -> list[str]:
 
 
 def _fetch(uri: str) -> bytes:
-    parts = urlparse(uri)
-    if parts.scheme != "s3":
-        raise Refused("ValidationException", f"script-runner.jar: {uri} is not an s3:// address")
     try:
-        body: bytes = _s3().get_object(Bucket=parts.netloc, Key=parts.path[1:])["Body"].read()
-    except botocore.exceptions.ClientError as problem:
-        raise Refused("ValidationException", f"fatal error: {uri}: {problem}") from problem
-    return body
-
-
-def _s3() -> Any:
-    from botocore.config import Config
-
-    return botocore.session.get_session().create_client(
-        "s3", region_name=get_region(), endpoint_url=ENDPOINT, aws_access_key_id=get_account_id(),
-        aws_secret_access_key="emulated", config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1}),
-    )  # fmt: skip
+        return processes.fetch(uri)
+    except ValueError as problem:
+        raise Refused("ValidationException", f"script-runner.jar: {problem}") from problem
+    except sdk.ApiError as problem:
+        raise Refused("ValidationException", f"fatal error: {uri}: {problem.code}: {problem}") from problem
 
 
 def _environment(cluster: dict[str, Any], step: dict[str, Any], folder: Path) -> dict[str, str]:
-    kept = {k: os.environ[k] for k in ("LANG", "LC_ALL", "JAVA_HOME", "SPARK_HOME", "TMPDIR") if k in os.environ}
-    return kept | {
-        "PATH": f"{BIN}:{os.environ.get('PATH', '/usr/bin:/bin')}",
-        "HOME": str(folder),
-        "AWS_ENDPOINT_URL": ENDPOINT,
-        "AWS_ACCESS_KEY_ID": get_account_id(),
-        "AWS_SECRET_ACCESS_KEY": "emulated",
-        "AWS_REGION": get_region(),
-        "AWS_DEFAULT_REGION": get_region(),
-        "EMR_CLUSTER_ID": cluster["Id"],
-        "EMR_STEP_ID": step["Id"],
-        "DPC_EMULATOR_PYTHON": sys.executable,
-    }
+    return processes.environment(folder) | {"EMR_CLUSTER_ID": cluster["Id"], "EMR_STEP_ID": step["Id"]}
 
 
 def _log_prefix(cluster: dict[str, Any], step: dict[str, Any]) -> str:
@@ -248,30 +215,12 @@ def _keep_logs(cluster: dict[str, Any], step: dict[str, Any], folder: Path, said
         return
     arguments = " ".join(step["Config"]["Args"])
     (folder / "controller").write_text(f"INFO startExec '{step['Config']['Jar']} {arguments}'\nINFO {said or 'Step succeeded'}\n")
-    prefix = urlparse(_log_prefix(cluster, step))
-    client = _s3()
     for name in ("controller", "stdout", "stderr"):
         text = (folder / name).read_bytes() if (folder / name).exists() else b""
         try:
-            client.put_object(Bucket=prefix.netloc, Key=f"{prefix.path[1:]}{name}.gz", Body=gzip.compress(text, mtime=0))
-        except botocore.exceptions.BotoCoreError as problem:
+            processes.store(f"{_log_prefix(cluster, step)}{name}.gz", gzip.compress(text, mtime=0))
+        except sdk.ApiError as problem:  # EMR loses logs silently as well
             emr.logger.warning("step log %s: %s", name, problem)
-        except botocore.exceptions.ClientError as problem:  # EMR loses logs silently as well
-            emr.logger.warning("step log %s: %s", name, problem)
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    for sign in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, sign)
-            process.wait(GRACE)
-        except (ProcessLookupError, subprocess.TimeoutExpired):
-            continue
-
-
-def _kill_all() -> None:
-    for process in list(_PROCESSES.values()):
-        _kill(process)
 
 
 # ---- the API
@@ -310,10 +259,9 @@ def _terminate_job_flows(data: dict[str, Any]) -> Any:
 
 
 def install() -> None:
-    """Takes over the step operations of the EMR API, and ends what still runs when the emulator ends."""
+    """Takes over the step operations of the EMR API."""
     clusters.handler("AddJobFlowSteps", _add_job_flow_steps)
     clusters.handler("DescribeStep", lambda data: {"Step": public(find(data["ClusterId"], data["StepId"]))})
     clusters.handler("ListSteps", _list_steps)
     clusters.handler("CancelSteps", _cancel_steps)
     clusters.handler("TerminateJobFlows", _terminate_job_flows)
-    atexit.register(_kill_all)

@@ -15,12 +15,15 @@ from collections.abc import Callable
 from typing import Any
 
 from botocore.model import Shape
+from ministack.core.responses import get_account_id, get_region
+from ministack.services import iam
 from ministack.services import stepfunctions as sfn
 
 from . import emr_clusters as clusters
 from . import emr_steps as steps
-from . import models, patching, scope as scopes
+from . import models, patching, roles, scope as scopes
 from .emr_clusters import Refused
+from .integrations import Needs
 from .scope import Cancelled, Scope
 
 PREFIX = "arn:aws:states:::elasticmapreduce:"
@@ -61,14 +64,61 @@ def _task(action: str, submit: Callable[[dict[str, Any]], Any], finish: Callable
         checked(action, arguments)
         scope = scopes.current()
         try:
+            for permission, on, keys in needs(action, arguments, resource):
+                roles.require(permission, on, **keys)
             submitted = submit(arguments)
             if scope is not None:
                 scope.submitted = submitted
             return finish(arguments, submitted, scope) if resource.endswith(".sync") else submitted
         except Refused as refusal:
             raise sfn._ExecutionError(f"ElasticMapReduce.{refusal.code}", refusal.message) from refusal
+        except roles.Denied as denied:
+            raise sfn._ExecutionError("ElasticMapReduce.AmazonElasticMapReduceException", denied.message) from denied
 
     sfn._SERVICE_DISPATCH[PREFIX + action] = invoke
+
+
+def needs(action: str, arguments: dict[str, Any], resource: str) -> Needs:
+    """What the machine's role must be allowed: https://docs.aws.amazon.com/step-functions/latest/dg/emr-iam.html."""
+    where = f"arn:aws:elasticmapreduce:{get_region()}:{get_account_id()}:cluster"
+    if action == "createCluster":
+        tags = {tag["Key"]: tag["Value"] for tag in arguments.get("Tags", [])}
+        asked = {f"elasticmapreduce__RequestTag/{key}": value for key, value in tags.items()}
+        own = {f"elasticmapreduce__ResourceTag/{key}": value for key, value in tags.items()}
+        yield "elasticmapreduce:RunJobFlow", "*", asked
+        if tags:
+            yield "elasticmapreduce:AddTags", f"{where}/*", asked
+        for role, service in ((arguments.get("ServiceRole"), "elasticmapreduce"), (_node_role(arguments), "ec2")):
+            if role:
+                arn = role if role.startswith("arn:") else f"arn:aws:iam::{get_account_id()}:role/{role}"
+                yield "iam:PassRole", arn, {"iam__PassedToService": f"{service}.amazonaws.com"}
+        for key in ("AutoTerminationPolicy", "ManagedScalingPolicy"):
+            if key in arguments:
+                yield f"elasticmapreduce:Put{key}", f"{where}/*", asked | own
+        actions = ("DescribeCluster", "TerminateJobFlows") if resource.endswith(".sync") else ()
+    else:
+        record = clusters.get(arguments["ClusterId"])
+        where = record["ClusterArn"].rpartition("/")[0]
+        own = {f"elasticmapreduce__ResourceTag/{tag['Key']}": tag["Value"] for tag in record.get("Tags", [])}
+        first, *rest = _ACTIONS[action]
+        actions = (first, *rest) if resource.endswith(".sync") else (first,)
+    for name in actions:
+        yield f"elasticmapreduce:{name}", f"{where}/j-any", own
+
+
+_ACTIONS = {
+    "addStep": ("AddJobFlowSteps", "DescribeStep", "CancelSteps"),
+    "terminateCluster": ("TerminateJobFlows", "DescribeCluster"),
+    "cancelStep": ("CancelSteps",),
+}
+
+
+def _node_role(arguments: dict[str, Any]) -> str | None:
+    """The role of the nodes' instance profile, which is what is passed."""
+    profile = iam._instance_profiles.get(arguments.get("JobFlowRole", "").rsplit("/", 1)[-1], {})
+    names = profile.get("Roles", [])
+    role = iam._roles.get(names[0]) if names else None
+    return str(role["Arn"]) if role else None
 
 
 def _pause(scope: Scope | None) -> None:
@@ -135,6 +185,7 @@ def _cancel(arguments: dict[str, Any]) -> Any:
 def install() -> None:
     """Adds the actions to MiniStack's table of integrations."""
     patching.require(sfn, "_SERVICE_DISPATCH")
+    patching.require(iam, "_instance_profiles", "_roles")
     _task("createCluster", _create, _created)
     _task("addStep", _add, _added)
     _task("terminateCluster", _terminate, _terminated)

@@ -2,6 +2,7 @@
 
 In: `POST /_dpc/faults/…`, each with a `count` (1 unless said) of how often it strikes:
 `drop-status-events {"stateMachine", "statuses"?}`, `deny {"action": "states:StartExecution"}`,
+`fail-call {"action": "ecs:RunTask", "code": "ThrottlingException", "message"?, "status"?}`,
 `fail-resource {"logicalId" | "type", "reason"}`; `POST /_dpc/faults/clear`; `GET /_dpc/faults` lists what is pending.
 Out: the fault, once each. It refuses to know which test asked.
 """
@@ -9,6 +10,7 @@ Out: the fault, once each. It refuses to know which test asked.
 from __future__ import annotations
 
 import fnmatch
+import json
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +23,7 @@ _LOCK = threading.Lock()
 _KEYS = {
     "drop-status-events": ({"stateMachine"}, {"statuses"}),
     "deny": ({"action"}, set[str]()),
+    "fail-call": ({"action", "code"}, {"message", "status"}),
     "fail-resource": ({"reason"}, {"logicalId", "type"}),
 }
 
@@ -78,16 +81,32 @@ def _denying(original: Any) -> Any:
     from ministack.core.responses import get_account_id
 
     async def dispatch(method: str, path: str, headers: Any, body: bytes, query: Any, request_id: str) -> Any:
-        if any(fault["kind"] == "deny" for fault in _PENDING):
+        if any(fault["kind"] in ("deny", "fail-call") for fault in _PENDING):
             params = app._routing_params(method, path, headers, body, query)
             service = app.detect_service(method, path, headers, params)
             action = iam_actions.extract_iam_action(service, method, path, headers, body, params) or ""
             if strikes("deny", lambda fault: fnmatch.fnmatchcase(action.lower(), fault["action"].lower())):
                 who = f"arn:aws:iam::{get_account_id()}:user/emulated"
                 return iam_actions.access_denied_response(service, action, who, request_id, headers=headers)
+            failing = strikes("fail-call", lambda fault: fnmatch.fnmatchcase(action.lower(), fault["action"].lower()))
+            if failing:
+                return failure(service, failing)
         return await original(method, path, headers, body, query, request_id)
 
     return dispatch
+
+
+def failure(service: str, fault: Fault) -> tuple[int, dict[str, str], bytes]:
+    """An API's error in the service's protocol."""
+    code, message = fault["code"], fault.get("message", "on purpose")
+    status = int(fault.get("status", 400))
+    if service in ("s3", "sns", "iam", "sts", "ec2", "cloudformation", "monitoring"):
+        body = f"<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
+        if service == "s3":
+            body = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+        return status, {"Content-Type": "text/xml"}, body.encode()
+    named = {"__type": code, "code": code, "message": message}
+    return status, {"Content-Type": "application/x-amz-json-1.1", "x-amzn-errortype": code}, json.dumps(named).encode()
 
 
 def _failing(original: Any) -> Any:

@@ -87,10 +87,11 @@ def serve(service: str, operations: dict[str, Operation]) -> None:
     app.SERVICE_HANDLERS[service] = handle
     router.SERVICE_PATTERNS[service] = {"host_patterns": [], "credential_scope": service}
     iam_actions.SERVICE_TO_IAM_NAMESPACE[service] = service
+    iam_actions._BOTOCORE_SERVICE_MAP[service] = [service]
 
 
 def install() -> None:
     """Notes what it uses of MiniStack."""
     patching.require(app, "SERVICE_HANDLERS")
     patching.require(router, "SERVICE_PATTERNS")
-    patching.require(iam_actions, "SERVICE_TO_IAM_NAMESPACE")
+    patching.require(iam_actions, "SERVICE_TO_IAM_NAMESPACE", "_BOTOCORE_SERVICE_MAP")

@@ -15,16 +15,19 @@ def passing(output: str, **more: object) -> dict[str, object]:
 
 class Executions(unittest.TestCase):
     def test_parallel_has_arguments_output_and_variables_of_its_own(self) -> None:
-        branch = {
-            "StartAt": "in",
-            "States": {"in": passing("{ 'seen': $states.input.given, 'x': $x }", Assign={"x": "inner"})},
-        }
+        branches = [
+            {
+                "StartAt": name,
+                "States": {name: passing("{ 'seen': $states.input.given, 'x': $x }", Assign={"x": "inner"})},
+            }
+            for name in ("left", "right")
+        ]
         states = {
             "set": {"Type": "Pass", "Assign": {"x": "outer"}, "Next": "both"},
             "both": {
                 "Type": "Parallel",
                 "Arguments": {"given": "{% $states.input.a %}"},
-                "Branches": [branch, branch],
+                "Branches": branches,
                 "Output": "{% $merge($states.result) %}",
                 "Assign": {"n": "{% $count($states.result) %}"},
                 "Next": "end",
