@@ -139,3 +139,17 @@ fn one_changed_line_changes_what_it_is_about_and_the_archive_s_name() {
     assert_eq!(rest, ["\"ReleaseLabel\": \"emr-7.6.0\","]);
     assert_eq!(archive.len(), 4, "the URI and the SHA-256 of the archive, for each of two steps: {archive:?}");
 }
+
+/// One pipeline a kind of step that calls a service.
+#[test]
+fn the_services() {
+    let scratch = Scratch::new("services");
+    copy(&repository().join("fixtures/services"), &scratch.0);
+    synth(&scratch.0, &["--out", "out"]);
+    let mut templates: Vec<_> = std::fs::read_dir(scratch.0.join("out")).unwrap().map(|entry| entry.unwrap()).collect();
+    templates.sort_by_key(std::fs::DirEntry::file_name);
+    for template in templates.iter().filter(|template| template.path().extension().is_some_and(|end| end == "json")) {
+        let name = format!("services/{}", template.file_name().to_string_lossy());
+        compare(&name, &std::fs::read_to_string(template.path()).unwrap());
+    }
+}

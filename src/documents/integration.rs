@@ -2,7 +2,10 @@
 //!
 //! No public linter checks either, so each kind of compute and step states them beside the states that it makes.
 
+use serde_json::{Map, Value, json};
+
 use super::policy::Statement;
+use super::states::{Task, code};
 
 /// One optimised integration.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +21,21 @@ pub struct Integration {
 }
 
 impl Integration {
+    /// A task that calls it. What comes after, and what is done about failures, is the caller's.
+    pub fn task(&self, arguments: Map<String, Value>) -> Task {
+        Task {
+            comment: None,
+            resource: self.resource(),
+            arguments: Value::Object(arguments),
+            timeout_seconds: None,
+            retry: Vec::new(),
+            catch: Vec::new(),
+            assign: Map::new(),
+            output: json!(code("$states.input")),
+            next: String::new(),
+        }
+    }
+
     /// The ARN that a Task names.
     pub fn resource(&self) -> String {
         super::frame::integration(self.name)

@@ -31,7 +31,6 @@ const KEYS: &[Key] = &[
     key("compute.*", "ecs", "use `emr`"),
     key("steps.[]", "map", "write one step for each item"),
     key("steps.[]", "container", STEP_KIND),
-    key("steps.[]", "lambda", STEP_KIND),
     key("steps.[]", "glue", STEP_KIND),
     key("steps.[]", "batch", STEP_KIND),
     key("steps.[]", "sql", STEP_KIND),

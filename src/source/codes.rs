@@ -171,6 +171,9 @@ codes! {
     PlainSecretProperty = "487" "property holds a secret as text";
     BadNetwork = "488" "not an id of EC2";
     BadClusterOption = "489" "option of a cluster is out of bounds";
+    ForeignKey = "457" "key that cannot travel in a template";
+    BadFunction = "458" "not a Lambda function";
+    NeedlessCompute = "459" "step runs on nothing of its own";
 
     // 5xx: what was compiled.
     TooLarge = "501" "compiled pipeline is too large for AWS";

@@ -3,7 +3,9 @@
 //! In come steps as users wrote them; out come findings about their values, the task that each becomes, and the
 //! arguments that are rendered when a run starts. This floor refuses to know the graph of steps and the template.
 
+mod any;
 mod bench;
+pub mod lambda;
 mod need;
 pub mod runner;
 pub mod shell;
@@ -16,7 +18,7 @@ use crate::compute::emr::not_a_duration;
 use crate::control::duration::Duration;
 use crate::documents::integration::Integration;
 use crate::documents::states::{Retrier, Task};
-use crate::source::{Code, Finding, Findings, Span, Spanned};
+use crate::source::{self, Code, Finding, Findings, Span, Spanned};
 
 pub use bench::Bench;
 pub use need::{Need, OnSkip};
@@ -43,6 +45,8 @@ pub struct Step {
     pub spark: Option<Spanned<spark::Spark>>,
     /// Runs a command in the unpacked pipeline folder.
     pub shell: Option<Spanned<shell::Shell>>,
+    /// Invokes a Lambda function.
+    pub lambda: Option<Spanned<lambda::Lambda>>,
 }
 
 /// How often and when a failed step is tried again.
@@ -79,6 +83,11 @@ pub trait Kind {
 
     /// Every text of the user's that may hold `{{ }}`: those at the places that [`KINDS`] names.
     fn texts(&self) -> Vec<&Spanned<String>>;
+
+    /// The same for values of any shape.
+    fn values(&self) -> Vec<&Spanned<source::Tree>> {
+        Vec::new()
+    }
 
     /// What it becomes. Retry, time-out, catcher, output and next state are the caller's. `None` where the profile is of a
     /// kind that it cannot run on, which a rule reports.
@@ -136,7 +145,7 @@ pub struct KindOfStep {
 }
 
 /// Every kind of step. A new kind is a field of [`Step`], a line here, and a line in [`Step::kinds`].
-pub const KINDS: &[KindOfStep] = &[spark::KIND, shell::KIND];
+pub const KINDS: &[KindOfStep] = &[spark::KIND, shell::KIND, lambda::KIND];
 
 /// One argument.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,6 +182,12 @@ pub enum Tree {
 /// <https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html>.
 const LONGEST: Duration = Duration(365 * 86_400);
 
+/// Every text of a kind that may hold `{{ }}`, with its place.
+pub fn templates(kind: &dyn Kind) -> Vec<Spanned<&str>> {
+    let named = kind.texts().into_iter().map(|text| Spanned::new(text.value.as_str(), text.span));
+    named.chain(kind.values().into_iter().flat_map(any::texts)).collect()
+}
+
 impl Step {
     /// Every kind that the user has given, with its key and its place: more than one, or none, is a mistake.
     pub fn kinds(&self) -> Vec<(&'static str, Span, &dyn Kind)> {
@@ -182,7 +197,14 @@ impl Step {
         ) -> Option<(&'static str, Span, &'a dyn Kind)> {
             given.map(|given| (kind.key, given.span, &given.value as &dyn Kind))
         }
-        [one(&spark::KIND, self.spark.as_ref()), one(&shell::KIND, self.shell.as_ref())].into_iter().flatten().collect()
+        [
+            one(&spark::KIND, self.spark.as_ref()),
+            one(&shell::KIND, self.shell.as_ref()),
+            one(&lambda::KIND, self.lambda.as_ref()),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 
     /// The kind that was chosen.

@@ -9,7 +9,8 @@ use crate::alerts;
 use crate::compile::{partition, schedules};
 use crate::control::partition::PartitionSpec;
 use crate::language::manifest::Manifest;
-use crate::source::{Code, Finding, Findings, Span};
+use crate::source::{Code, Finding, Findings, Span, Spanned};
+use crate::steps;
 use crate::triggers::executions;
 
 /// Reports everything that AWS or a program would refuse, however well the manifest is formed.
@@ -107,9 +108,10 @@ fn check_repeated_schedules(manifest: &Manifest, findings: &mut Findings) {
 fn check_dynamic_references(manifest: &Manifest, findings: &mut Findings) {
     let params = manifest.params.iter().filter_map(|(_, param)| param.value.description.as_ref());
     let steps = manifest.steps.value.iter().map(|step| &step.value);
-    let steps =
-        steps.flat_map(|step| step.description.iter().chain(step.kind().map(|kind| kind.texts()).unwrap_or_default()));
-    for text in manifest.description.iter().chain(params).chain(steps) {
+    let templates: Vec<_> = steps.clone().filter_map(|step| step.kind()).flat_map(steps::templates).collect();
+    let descriptions = manifest.description.iter().chain(params).chain(steps.flat_map(|step| &step.description));
+    let descriptions = descriptions.map(|text| Spanned::new(text.value.as_str(), text.span));
+    for text in descriptions.chain(templates) {
         if text.value.contains("{{resolve:") {
             findings.push(
                 Finding::at(Code::DynamicReference, text.span, "CloudFormation would replace `{{resolve:…}}` here", "")

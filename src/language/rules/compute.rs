@@ -17,6 +17,9 @@ pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
     let mut silent = Vec::new();
     for step in steps {
         match &step.compute {
+            Some(named) if step.kind().is_some_and(|kind| kind.runs_on() == RunsOn::Nothing) => {
+                findings.push(needless(step, named));
+            }
             Some(named) if !profiles.contains(&named.as_str()) => findings.push(unknown(step, named, &profiles)),
             None if profiles.len() != 1 && !lost && needs_one(step) && !super::unread(findings, step.span) => {
                 silent.push(&step.name);
@@ -46,6 +49,14 @@ pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
 
 fn needs_one(step: &Step) -> bool {
     step.kind().is_none_or(|kind| matches!(kind.runs_on(), RunsOn::OneOf(_)))
+}
+
+fn needless(step: &Step, named: &Spanned<String>) -> Finding {
+    let kind = step.kinds().first().map(|(key, _, _)| *key).unwrap_or_default();
+    let message = format!("step `{}` is of kind `{kind}`, which runs on no compute profile", step.name.value);
+    Finding::at(Code::NeedlessCompute, named.span, message, "")
+        .why("Step Functions calls the service itself, so no cluster would be used")
+        .help("remove `compute` from the step")
 }
 
 fn unknown(step: &Step, named: &Spanned<String>, profiles: &[&str]) -> Finding {

@@ -95,7 +95,7 @@ fn list(words: &[&str]) -> String {
 /// Whether something inside `span` could not be read: a misspelt key, or one of a later version. What is missing there is
 /// not judged then, because it may be just that.
 fn unread(findings: &Findings, span: Span) -> bool {
-    let codes = [Code::NotSupportedYet, Code::UnknownKey, Code::NoValue, Code::WrongType];
+    let codes = [Code::NotSupportedYet, Code::UnknownKey, Code::MissingKey, Code::NoValue, Code::WrongType];
     findings.iter().filter(|finding| codes.contains(&finding.code)).any(|finding| {
         finding.primary.as_ref().is_some_and(|label| {
             label.span.file == span.file && span.start <= label.span.start && label.span.end <= span.end

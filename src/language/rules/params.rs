@@ -15,7 +15,7 @@ pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
         Triggers { executions: Some(_), .. } => Some("a trigger"),
         _ => None,
     });
-    let templates: Vec<&str> = super::templates::rendered(manifest).map(|text| text.value.as_str()).collect();
+    let templates: Vec<&str> = super::templates::rendered(manifest).map(|text| text.value).collect();
     for (name, param) in manifest.params.iter() {
         kind(name, param, findings);
         if let (Some(starter), None) = (scheduled, &param.default) {

@@ -4,11 +4,11 @@ use crate::control::partition::Granularity;
 use crate::control::render::{self, Names, TemplateFault, TemplateProblem};
 use crate::language::manifest::Manifest;
 use crate::source::{Code, Finding, Findings, Node, Span, Spanned, Value};
-use crate::steps::KINDS;
+use crate::steps::{self, KINDS};
 
 /// Everything that is rendered when a run starts.
-pub fn rendered(manifest: &Manifest) -> impl Iterator<Item = &Spanned<String>> {
-    manifest.steps.iter().flat_map(|step| step.kinds().into_iter().flat_map(|(_, _, kind)| kind.texts()))
+pub fn rendered(manifest: &Manifest) -> impl Iterator<Item = Spanned<&str>> {
+    manifest.steps.iter().flat_map(|step| step.kinds().into_iter().flat_map(|(_, _, kind)| steps::templates(kind)))
 }
 
 /// Whether a template may stand at this path of the tree.
@@ -106,7 +106,7 @@ fn text(text: &str, span: Span, path: &[&str], names: &Names, findings: &mut Fin
         findings.push(
             Finding::at(Code::TemplateElsewhere, span.part(text, at..at + 2), message, "")
                 .why("templates are rendered when a run starts; this is fixed when the pipeline is deployed")
-                .help("`{{ }}` is possible in `args`, `conf`, `command` and `environment`; `${vars.…}` everywhere"),
+                .help("`{{ }}` is possible in what a step is given: arguments, commands, environments, payloads; `${vars.…}` everywhere"),
         );
     }
 }
