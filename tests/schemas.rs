@@ -82,7 +82,8 @@ fn json_of(path: &Path) -> Json {
     let bytes = std::fs::read(path).expect("fixtures can be read");
     let (mut files, mut findings) = (Files::new(), Findings::new());
     let file = text::add(&mut files, "fixture", &bytes, &mut findings).expect("fixtures are text");
-    let node = yaml::read(&files, file, &mut findings).expect("fixtures are YAML");
+    let tagged = ["resources", "overrides"];
+    let node = yaml::read_tagged(&files, file, &tagged, &mut findings).expect("fixtures are YAML");
     assert!(findings.is_empty(), "{findings:?}");
     view(&node)
 }
