@@ -39,6 +39,7 @@ fn every_example_fits() {
         let name = match published {
             Published::Project => "dpc.yaml",
             Published::Pipeline => "pipeline.yaml",
+            Published::Policy => "policy.yaml",
         };
         for project in projects() {
             for path in files_named(name, &project) {

@@ -3,6 +3,8 @@
 //! In comes `--env`; out come a project, an environment and a session whose account was compared with it. It refuses to
 //! know what a verb does with them.
 
+use std::path::Path;
+
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -39,8 +41,16 @@ impl EnvironmentArg {
     /// # Errors
     /// No project, or none that resolves to one environment.
     pub fn read(&self) -> Result<Here, Failure> {
+        self.read_under(None)
+    }
+
+    /// The same, under the rules of this file instead of the project's own.
+    ///
+    /// # Errors
+    /// As [`EnvironmentArg::read`].
+    pub fn read_under(&self, policy: Option<&Path>) -> Result<Here, Failure> {
         let choice = EnvironmentChoice::from_option(self.name.clone());
-        let Loaded { files, findings, project } = project::load(&super::root()?, &choice);
+        let Loaded { files, findings, project } = project::load_under(&super::root()?, policy, &choice);
         match project {
             Some(mut project) => match project.environment.take() {
                 Some(environment) => Ok(Here { files, findings, project, environment }),

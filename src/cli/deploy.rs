@@ -4,6 +4,7 @@
 //! account's set-up, and only then is anything written, and nothing is changed before the changes were shown.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use super::aws::{EnvironmentArg, Here, Tone, act, count, size, took};
 use super::change_list::Question;
@@ -27,6 +28,9 @@ pub struct Args {
     select: Vec<String>,
     #[command(flatten)]
     environment: EnvironmentArg,
+    /// Check against the rules of this file instead of the project's policy.yaml
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
     /// Do not ask before changes are made
     #[arg(long, short)]
     yes: bool,
@@ -50,7 +54,7 @@ enum Outcome {
 
 /// Checks, compiles and deploys.
 pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
-    let mut here = args.environment.read()?;
+    let mut here = args.environment.read_under(args.policy.as_deref())?;
     let compiled = compile_selected(&mut here, &args.select)?;
     let session = here.session().await?;
     account::check_version(&session).await?;

@@ -20,6 +20,8 @@ enum File {
     /// pipeline.yaml
     #[default]
     Pipeline,
+    /// policy.yaml
+    Policy,
 }
 
 /// Prints the schema.
@@ -27,6 +29,7 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let published = match args.file {
         File::Project => Published::Project,
         File::Pipeline => Published::Pipeline,
+        File::Policy => Published::Policy,
     };
     terminal.data(&published.text());
     Ok(Exit::Done)

@@ -19,6 +19,9 @@ pub struct Args {
     /// Folder that the templates are written to
     #[arg(long, value_name = "DIR", default_value = "./dpc.out")]
     out: PathBuf,
+    /// Check against the rules of this file instead of the project's policy.yaml
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
     /// Form of the templates
     #[arg(long, value_enum, default_value_t)]
     format: TemplateFormat,
@@ -58,7 +61,7 @@ impl TemplateFormat {
 
 /// Compiles every pipeline of the project and writes what has changed.
 pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
-    let Here { files, mut findings, project, environment } = args.environment.read()?;
+    let Here { files, mut findings, project, environment } = args.environment.read_under(args.policy.as_deref())?;
     let context = super::context(&environment.space, &project);
     let pipelines = project.pipelines.iter();
     let compiled: Vec<_> = pipelines.filter_map(|one| compile::compile(one, &context, &mut findings)).collect();

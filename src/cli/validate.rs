@@ -1,6 +1,7 @@
 //! `dpc validate`: everything that `synth` does, for every environment, but write.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use super::{Exit, Failure, Format, Terminal, schedules};
 use crate::compile::{self, Compiled};
@@ -18,6 +19,9 @@ pub struct Args {
     /// How findings are printed: text goes to stderr, everything else to stdout
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    /// Check against the rules of this file instead of the project's policy.yaml
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
     /// Say when each pipeline runs, and how near it comes to AWS's limits
     #[arg(short, long)]
     verbose: bool,
@@ -36,7 +40,7 @@ struct Checked {
 
 /// Checks the project that the working directory lies in.
 pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
-    let checked = match check(args.environment) {
+    let checked = match check(args.environment.clone(), args.policy.as_deref()) {
         Ok(checked) => checked,
         // Also what stops the check altogether comes in the format that was asked for.
         Err(failure) => {
@@ -60,8 +64,8 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
     Ok(if checked.findings.has_errors() { Exit::Fault } else { Exit::Done })
 }
 
-fn check(environment: Option<String>) -> Result<Checked, Failure> {
-    let workspace = Workspace::read(&super::root()?);
+fn check(environment: Option<String>, policy: Option<&Path>) -> Result<Checked, Failure> {
+    let workspace = Workspace::read_under(&super::root()?, policy);
     let environments = match environment {
         Some(name) => vec![name],
         None => workspace.environments(),

@@ -4,6 +4,7 @@
 //! them, and the permissions for it. This floor refuses to know steps.
 
 pub mod emr;
+mod machines;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -13,6 +14,8 @@ use crate::documents::integration::Integration;
 use crate::documents::policy::Statement;
 use crate::documents::states::Task;
 use crate::source::{Findings, Spanned};
+
+pub use machines::Machines;
 
 /// A compute profile. Exactly one kind.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

@@ -27,6 +27,8 @@ pub struct ProjectFile {
     /// Globs of the project's pipeline files, relative to the dpc.yaml. Default: `*/pipeline.yaml`.
     #[serde(default)]
     pub pipelines: Vec<Spanned<String>>,
+    /// File with the organisation's rules, relative to the dpc.yaml. Default: `policy.yaml`, if there is one.
+    pub policy: Option<Spanned<String>>,
     /// Values for every pipeline that does not say otherwise.
     #[serde(default)]
     pub defaults: Defaults,

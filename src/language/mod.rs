@@ -9,6 +9,7 @@ pub mod folder;
 pub mod later;
 pub mod manifest;
 pub mod outline;
+pub mod policy;
 pub mod project;
 pub mod raw;
 pub mod rules;

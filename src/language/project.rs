@@ -13,8 +13,9 @@ mod folder;
 use std::path::Path;
 
 use crate::language::manifest::{Manifest, ProjectFile};
+use crate::language::policy::PolicyFile;
 use crate::language::{decode, environment, later, rules, vars};
-use crate::source::{Files, Finding, Findings, Node, Severity, Span, Spanned, SpannedMap, Value, text, yaml};
+use crate::source::{Code, Files, Finding, Findings, Node, Severity, Span, Spanned, SpannedMap, Value, text, yaml};
 
 pub use crate::language::environment::{EnvironmentChoice, Resolved};
 pub use crate::language::folder::{Folder, FolderFile};
@@ -24,6 +25,8 @@ pub use disk::find_root;
 pub const PROJECT_FILE: &str = "dpc.yaml";
 /// What a folder's archive leaves out, in the syntax of `.gitignore`.
 pub const IGNORE_FILE: &str = ".dpcignore";
+/// The organisation's rules, unless `policy` names another file.
+pub const POLICY_FILE: &str = "policy.yaml";
 /// Which files are pipelines, unless `pipelines` says otherwise.
 const DEFAULT_GLOB: &str = "*/pipeline.yaml";
 
@@ -72,12 +75,18 @@ pub fn load(root: &Path, choice: &EnvironmentChoice) -> Loaded {
     Workspace::read(root).load(choice)
 }
 
+/// The same, under the rules of this file instead of the project's own.
+pub fn load_under(root: &Path, policy: Option<&Path>, choice: &EnvironmentChoice) -> Loaded {
+    Workspace::read_under(root, policy).load(choice)
+}
+
 /// A project as it lies on disk, read once, to be loaded for any number of environments.
 #[derive(Clone, Debug, Default)]
 pub struct Workspace {
     files: Files,
     findings: Findings,
     project: Option<ProjectFile>,
+    policy: Option<PolicyFile>,
     sources: Vec<Source>,
 }
 
@@ -94,6 +103,11 @@ struct Source {
 impl Workspace {
     /// Reads everything below `root` that belongs to the project.
     pub fn read(root: &Path) -> Self {
+        Self::read_under(root, None)
+    }
+
+    /// The same, under the rules of this file instead of the project's own.
+    pub fn read_under(root: &Path, policy: Option<&Path>) -> Self {
         let mut workspace = Self::default();
         if !root.join(PROJECT_FILE).is_file() {
             workspace.findings.push(disk::no_project(root));
@@ -107,6 +121,7 @@ impl Workspace {
             return workspace;
         };
         judged(&mut workspace.findings, |found| rules::project_file(&project, found));
+        workspace.policy = workspace.policy(root, &project, policy);
         let globs = match project.pipelines.as_slice() {
             [] => vec![Spanned::new(DEFAULT_GLOB.to_owned(), project.project.span)],
             globs => globs.to_vec(),
@@ -116,6 +131,43 @@ impl Workspace {
         }
         workspace.project = Some(project);
         workspace
+    }
+
+    /// The rules that hold: those of the file that was asked for, of the one that the dpc.yaml names, or of its own.
+    fn policy(&mut self, root: &Path, project: &ProjectFile, asked: Option<&Path>) -> Option<PolicyFile> {
+        let missing =
+            |finding: Finding| finding.help("correct the path, or write the rules that `docs/policy.md` describes");
+        let path = match (asked, &project.policy) {
+            (Some(asked), _) if !asked.is_file() => {
+                let message = format!("there is no policy file `{}`", asked.display());
+                self.findings.push(missing(Finding::new(Code::NoPolicy, message)));
+                return None;
+            }
+            (Some(asked), _) => asked.to_string_lossy().into_owned(),
+            (None, Some(named)) if !root.join(&named.value).is_file() => {
+                let message = format!("there is no policy file `{}`", named.value);
+                self.findings.push(missing(Finding::at(Code::NoPolicy, named.span, message, "")));
+                return None;
+            }
+            (None, Some(named)) => named.value.clone(),
+            (None, None) if root.join(POLICY_FILE).is_file() => POLICY_FILE.to_owned(),
+            (None, None) => return None,
+        };
+        // A path that was typed is one from the working directory.
+        let root = if asked.is_some() { Path::new("") } else { root };
+        let node = tree(root, &path, &mut self.files, &mut self.findings)?;
+        let policy: PolicyFile = decode::decode(&node, &decode::schema_of::<PolicyFile>(), &mut self.findings)?;
+        judged(&mut self.findings, |found| rules::policy::file(&policy, found));
+        let broken = |finding: &Finding| {
+            finding.severity == Severity::Error
+                && finding.primary.as_ref().is_some_and(|label| label.span.file == node.span.file)
+        };
+        // Rules that make no sense judge nobody.
+        if self.findings.iter().any(broken) {
+            return None;
+        }
+        judged(&mut self.findings, |found| rules::policy::environments(&policy, project, found));
+        Some(policy)
     }
 
     fn source(&mut self, root: &Path, path: String) {
@@ -157,6 +209,9 @@ impl Workspace {
             if let Some(manifest) = source.manifest(environment.as_ref(), &schema, &defaults, &mut findings) {
                 let pipeline = Pipeline { path: source.path.clone(), folder: source.folder.clone(), manifest };
                 judged(&mut findings, |found| rules::pipeline(&pipeline, found));
+                if let Some(policy) = &self.policy {
+                    judged(&mut findings, |found| rules::policy::check(policy, &pipeline, found));
+                }
                 pipelines.push(pipeline);
             }
             loaded.findings.extend(findings);

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::language::decode::schema_of;
 use crate::language::manifest::{Manifest, ProjectFile};
+use crate::language::policy::PolicyFile;
 
 /// A published schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,17 +17,20 @@ pub enum Published {
     Project,
     /// Of `pipeline.yaml`.
     Pipeline,
+    /// Of `policy.yaml`.
+    Policy,
 }
 
 impl Published {
     /// All of them.
-    pub const ALL: [Published; 2] = [Published::Project, Published::Pipeline];
+    pub const ALL: [Published; 3] = [Published::Project, Published::Pipeline, Published::Policy];
 
     /// The name of its file in `schemas/`.
     pub fn file_name(self) -> &'static str {
         match self {
             Published::Project => "project.schema.json",
             Published::Pipeline => "pipeline.schema.json",
+            Published::Policy => "policy.schema.json",
         }
     }
 
@@ -35,6 +39,7 @@ impl Published {
         match self {
             Published::Project => schema_of::<ProjectFile>(),
             Published::Pipeline => schema_of::<Manifest>(),
+            Published::Policy => schema_of::<PolicyFile>(),
         }
     }
 
@@ -44,6 +49,7 @@ impl Published {
         let title = match self {
             Published::Project => "dpc.yaml",
             Published::Pipeline => "pipeline.yaml",
+            Published::Policy => "policy.yaml",
         };
         schema.insert("title".to_owned(), json!(title));
         let text = serde_json::to_string_pretty(schema.as_value()).expect("a schema is JSON already");

@@ -89,6 +89,9 @@ codes! {
     BadTag = "217" "not a tag";
     UnknownVersion = "218" "version of the language is not known";
     FileExists = "219" "file exists already";
+    NoPolicy = "240" "policy file is not there";
+    BadPolicy = "241" "rule of the policy makes no sense";
+    PolicyViolated = "242" "policy is violated";
 
     // 3xx: pipelines, triggers, time.
     NoSteps = "301" "pipeline has no steps";

@@ -15,6 +15,7 @@ mod needs;
 mod params;
 mod paths;
 mod pipelines;
+pub mod policy;
 mod raw;
 mod secrets;
 mod steps;
