@@ -22,7 +22,10 @@ impl Compute {
     pub fn machines(&self) -> Option<Machines<'_>> {
         let emr = &self.emr.as_ref()?.value;
         let groups = emr.primary.iter().chain(&emr.core).map(|nodes| &nodes.value).chain(&emr.task.0);
-        let fleets = emr.fleets.iter().flat_map(|fleets| std::iter::once(&fleets.primary).chain(&fleets.core).chain(&fleets.task));
+        let fleets = emr
+            .fleets
+            .iter()
+            .flat_map(|fleets| std::iter::once(&fleets.primary).chain(&fleets.core).chain(&fleets.task));
         let of_fleets = fleets.flat_map(|fleet| fleet.types.value.iter().map(|one| &one.instance_type));
         let (most, span) = largest(emr);
         Some(Machines { types: groups.map(|nodes| &nodes.instance_type).chain(of_fleets).collect(), most, span })
@@ -32,15 +35,28 @@ impl Compute {
 /// One primary node, and what scaling allows beside it, or what the groups and fleets say.
 fn largest(emr: &Emr) -> (u64, Option<Span>) {
     let parts: Vec<(u64, Span)> = match &emr.fleets {
-        Some(fleets) => fleets.core.iter().chain(&fleets.task).map(|fleet| (instances(fleet, capacity(fleet)), fleet.span)).collect(),
+        Some(fleets) => fleets
+            .core
+            .iter()
+            .chain(&fleets.task)
+            .map(|fleet| (instances(fleet, capacity(fleet)), fleet.span))
+            .collect(),
         None => {
             let groups = emr.core.iter().map(|nodes| &nodes.value).chain(&emr.task.0);
             let count = |count: Option<&Spanned<u32>>| count.map_or(1, |count| u64::from(count.value));
-            groups.map(|nodes| (count(nodes.count.as_ref()), nodes.count.as_ref().map_or(nodes.instance_type.span, |count| count.span))).collect()
+            groups
+                .map(|nodes| {
+                    (
+                        count(nodes.count.as_ref()),
+                        nodes.count.as_ref().map_or(nodes.instance_type.span, |count| count.span),
+                    )
+                })
+                .collect()
         }
     };
     // Virtual cores are not nodes: what the groups begin with is all that is known then.
-    let scaled = emr.scaling.as_ref().filter(|scaling| !scaling.unit.as_ref().is_some_and(|unit| unit.value == Unit::Vcpu));
+    let scaled =
+        emr.scaling.as_ref().filter(|scaling| !scaling.unit.as_ref().is_some_and(|unit| unit.value == Unit::Vcpu));
     if let Some(scaling) = scaled {
         let units = u64::from(scaling.max.value);
         let fleets = emr.fleets.iter().flat_map(|fleets| fleets.core.iter().chain(&fleets.task));
