@@ -6,6 +6,7 @@ pub mod cloud;
 pub mod compile;
 pub mod compute;
 pub mod control;
+pub mod diff;
 pub mod documents;
 pub mod drawing;
 pub mod functions;

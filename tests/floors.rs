@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Every folder of `src` with its floor. Folders of one floor do not know each other.
-const FLOORS: [(&str, u8); 13] = [
+const FLOORS: [(&str, u8); 14] = [
     ("source", 1),
     ("control", 1),
     ("documents", 1),
     ("drawing", 1),
     ("compute", 2),
     ("cloud", 2),
+    ("diff", 2),
     ("steps", 3),
     ("triggers", 3),
     ("alerts", 3),

@@ -121,7 +121,12 @@ pub fn line(terminal: &Terminal, tone: Tone, word: &str, text: &str) -> String {
 
 /// A word in the colour of its tone, where there is colour.
 pub fn paint(terminal: &Terminal, tone: Tone, word: &str) -> String {
-    if !terminal.colour() {
+    tint(terminal.colour(), tone, word)
+}
+
+/// A word in the colour of its tone, if colour is wanted.
+pub fn tint(colour: bool, tone: Tone, word: &str) -> String {
+    if !colour {
         return word.to_owned();
     }
     let colour = match tone {

@@ -77,7 +77,7 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
 }
 
 /// Everything that can be found without AWS, before AWS is asked.
-fn compile_selected(here: &mut Here, words: &[String]) -> Result<Vec<Compiled>, Failure> {
+pub(super) fn compile_selected(here: &mut Here, words: &[String]) -> Result<Vec<Compiled>, Failure> {
     let context = super::context(&here.environment.space, &here.project);
     let mut findings = std::mem::take(&mut here.findings);
     let mut compiled = Vec::new();
@@ -125,7 +125,7 @@ impl Deployment<'_> {
         let name = &self.compiled.pipeline;
         let before = stack::describe(self.session, &names::pipeline_resource(name)).await?;
         if let Some(stack) = &before {
-            self.refuse_foreign(stack)?;
+            refuse_foreign(stack, &self.here.environment.space)?;
             changes::refuse(stack)?;
         }
         let request = self.request().await?;
@@ -172,24 +172,6 @@ impl Deployment<'_> {
             act(self.terminal, Tone::Good, "Uploaded", &format!("{what} ({weight})"));
         }
         Ok(())
-    }
-
-    /// A stack of this name that dpc did not make, or made for another space, is not touched.
-    fn refuse_foreign(&self, stack: &Stack) -> CloudResult<()> {
-        let space = &self.here.environment.space;
-        // A review that was never executed carries no tags.
-        if stack.state == StackState::ReviewInProgress || stack.tags.get(names::SPACE_TAG) == Some(space) {
-            return Ok(());
-        }
-        let message = match stack.tags.get(names::SPACE_TAG) {
-            Some(other) => format!("stack `{}` was deployed for space `{other}`, not for `{space}`", stack.name),
-            None => format!("stack `{}` was not made by dpc: it has no tag `{}`", stack.name, names::SPACE_TAG),
-        };
-        Err(Box::new(
-            Finding::new(Code::ForeignStack, message)
-                .why("a pipeline's name is unique in an account and region; nothing was changed")
-                .help("rename the pipeline, deploy to another account or region, or delete the other stack"),
-        ))
     }
 
     async fn execute(&self, changes: &ChangeSet, purposes: &Purposes) -> CloudResult<Outcome> {
@@ -265,6 +247,23 @@ impl Deployment<'_> {
         purposes.extend(resources.map(|(id, resource)| (id.to_owned(), resource.purpose().to_owned())));
         Ok(purposes)
     }
+}
+
+/// A stack of this name that dpc did not make, or made for another space, is not touched.
+pub(super) fn refuse_foreign(stack: &Stack, space: &str) -> CloudResult<()> {
+    // A review that was never executed carries no tags.
+    if stack.state == StackState::ReviewInProgress || stack.tags.get(names::SPACE_TAG).is_some_and(|own| own == space) {
+        return Ok(());
+    }
+    let message = match stack.tags.get(names::SPACE_TAG) {
+        Some(other) => format!("stack `{}` was deployed for space `{other}`, not for `{space}`", stack.name),
+        None => format!("stack `{}` was not made by dpc: it has no tag `{}`", stack.name, names::SPACE_TAG),
+    };
+    Err(Box::new(
+        Finding::new(Code::ForeignStack, message)
+            .why("a pipeline's name is unique in an account and region; nothing was changed")
+            .help("rename the pipeline, deploy to another account or region, or delete the other stack"),
+    ))
 }
 
 /// A phrase inside a sentence: `The topic` becomes `the topic`.

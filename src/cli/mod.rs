@@ -11,6 +11,7 @@ pub mod change_list;
 pub mod completions;
 pub mod deploy;
 pub mod destroy;
+pub mod diff;
 pub mod explain;
 pub mod follow;
 pub mod graph;
@@ -59,6 +60,9 @@ pub enum Verb {
     Graph(graph::Args),
     /// Set up what an account and region needs once
     Setup(setup::Args),
+    /// Show what a deployment would change, by meaning
+    #[command(alias = "plan")]
+    Diff(diff::Args),
     /// Deploy pipelines: check, compile, show what would change, change it
     Deploy(deploy::Args),
     /// Show stacks, the last runs and when the next one comes
@@ -87,6 +91,7 @@ impl Verb {
             Verb::Validate(args) => validate::run(args, terminal).await,
             Verb::Graph(args) => graph::run(args, terminal).await,
             Verb::Setup(args) => setup::run(args, terminal).await,
+            Verb::Diff(args) => diff::run(args, terminal).await,
             Verb::Deploy(args) => deploy::run(args, terminal).await,
             Verb::Status(args) => status::run(args, terminal).await,
             Verb::Run(args) => run::run(args, terminal).await,

@@ -16,7 +16,7 @@ pub const NEXT: usize = 5;
 pub fn lines(plan: &Plan, now: Timestamp) -> Vec<String> {
     let partition = PartitionSpec::of_plan(&plan.partition).ok();
     let mut lines: Vec<String> =
-        plan.schedules.iter().flat_map(|schedule| of_schedule(schedule, partition.as_ref(), now)).collect();
+        plan.schedules.iter().flat_map(|schedule| of_schedule(schedule, partition.as_ref(), now, NEXT)).collect();
     lines.extend(plan.events.iter().flat_map(|event| of_event(event, plan.partition.from.as_deref())));
     lines.extend(plan.executions.iter().flat_map(of_executions));
     if lines.is_empty() {
@@ -42,11 +42,17 @@ fn of_executions(condition: &Condition) -> Vec<String> {
     std::iter::once(title).chain(condition.words().into_iter().map(|line| format!("  {line}"))).collect()
 }
 
-fn of_schedule(plan: &SchedulePlan, partition: Option<&PartitionSpec>, now: Timestamp) -> Vec<String> {
+/// A schedule in words, then as many of the next times.
+pub fn of_schedule(
+    plan: &SchedulePlan,
+    partition: Option<&PartitionSpec>,
+    now: Timestamp,
+    count: usize,
+) -> Vec<String> {
     // The compiler has read it: it has nothing to say that was not said there.
     let Ok(schedule) = Schedule::of_plan(plan) else { return Vec::new() };
     let mut lines = vec![format!("{}: {}", plan.expression, schedule::describe(&schedule))];
-    let fires = schedule::next(&schedule, now, NEXT);
+    let fires = schedule::next(&schedule, now, count);
     if let (When::At(time), []) = (&schedule.when, fires.as_slice()) {
         lines.push(match moment::change(*time, &schedule.zone) {
             Some(Change::Skipped(_)) => "  never: the clocks skip this time".to_owned(),

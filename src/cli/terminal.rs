@@ -32,6 +32,7 @@ const WIDTH: usize = 120;
 #[derive(Clone, Debug)]
 pub struct Terminal {
     colour: bool,
+    colour_of_data: bool,
     interactive: bool,
     width: usize,
 }
@@ -45,12 +46,13 @@ impl Terminal {
         let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
         let own = || terminal_size::terminal_size_of(&stderr).map(|(width, _)| usize::from(width.0));
         let width = said.or_else(own).filter(|width| *width > 0).unwrap_or(WIDTH);
-        Self { colour, interactive: watched && std::env::var_os("CI").is_none(), width }
+        let colour_of_data = anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never;
+        Self { colour, colour_of_data, interactive: watched && std::env::var_os("CI").is_none(), width }
     }
 
     /// A terminal that nobody watches: no colour, no progress.
     pub fn plain() -> Self {
-        Self { colour: false, interactive: false, width: WIDTH }
+        Self { colour: false, colour_of_data: false, interactive: false, width: WIDTH }
     }
 
     /// A text cut to what is left of a line of which `used` columns are taken, where a person watches; a log gets all of
@@ -75,6 +77,11 @@ impl Terminal {
     /// Whether stderr shows colour.
     pub fn colour(&self) -> bool {
         self.colour
+    }
+
+    /// Whether stdout shows colour.
+    pub fn colour_of_data(&self) -> bool {
+        self.colour_of_data
     }
 
     /// Prints data on stdout, as it is. A reader that has gone away is no error.

@@ -98,6 +98,12 @@ fn notes(model: &Model<'_>, template: &mut Template) {
     if let Some(owner) = &model.manifest.owner {
         template.note("owner", json!(owner.value));
     }
+    // `dpc diff` tells the needs of what is deployed from these.
+    let needs = model.manifest.graph().into_iter().filter(|(_, needs)| !needs.is_empty());
+    let needs: Map<String, Value> = needs.map(|(step, needs)| (step, json!(needs))).collect();
+    if !needs.is_empty() {
+        template.note("needs", Value::Object(needs));
+    }
     let described = model.manifest.params.iter().filter_map(|(name, param)| {
         param.description.as_ref().map(|description| (name.value.clone(), json!(description.value)))
     });

@@ -216,6 +216,8 @@ codes! {
     MixedSubnets = "652" "subnets do not fit together";
     NoNetwork = "653" "there is no network for clusters";
 
+    NotComparable = "660" "nothing to compare with";
+
     // 7xx: runs.
     BadEnvelope = "701" "request to the account function cannot be read";
     NotRegistered = "702" "pipeline is not registered";

@@ -81,19 +81,30 @@ fn read(stack: &aws_sdk_cloudformation::types::Stack) -> CloudResult<Stack> {
     })
 }
 
+/// The template that a stack was made from; `None` for one that is no JSON, which dpc has not written.
+///
+/// # Errors
+/// Whatever AWS refuses.
+pub async fn template(session: &Session, stack_id: &str) -> CloudResult<Option<Value>> {
+    let answer = session.clients.cloudformation().get_template().stack_name(stack_id).send().await;
+    let answer = answer.explained(&session.caller, "cloudformation:GetTemplate")?;
+    Ok(answer.template_body().and_then(|body| serde_json::from_str(body).ok()))
+}
+
 /// What a stack's resources are for, by logical id, as the template that it was made from says.
 ///
 /// # Errors
 /// Whatever AWS refuses.
 pub async fn purposes(session: &Session, stack_id: &str) -> CloudResult<BTreeMap<String, String>> {
-    let answer = session.clients.cloudformation().get_template().stack_name(stack_id).send().await;
-    let answer = answer.explained(&session.caller, "cloudformation:GetTemplate")?;
-    // A template that is no JSON was not written by dpc, and says nothing that could be read here.
-    let template: Option<Value> = answer.template_body().and_then(|body| serde_json::from_str(body).ok());
-    let resources = template.as_ref().and_then(|template| template.get("Resources")).and_then(Value::as_object);
+    Ok(template(session, stack_id).await?.as_ref().map(purposes_of).unwrap_or_default())
+}
+
+/// What resources are for, by logical id, as their template says.
+pub fn purposes_of(template: &Value) -> BTreeMap<String, String> {
+    let resources = template.get("Resources").and_then(Value::as_object);
     let purpose =
         |resource: &Value| resource.pointer("/Metadata/dpc/purpose").and_then(Value::as_str).map(str::to_owned);
-    Ok(resources.into_iter().flatten().filter_map(|(id, resource)| Some((id.clone(), purpose(resource)?))).collect())
+    resources.into_iter().flatten().filter_map(|(id, resource)| Some((id.clone(), purpose(resource)?))).collect()
 }
 
 /// Asks CloudFormation to delete the stack. Follow it with [`Watch`], begun before.
