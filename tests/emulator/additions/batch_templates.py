@@ -13,8 +13,8 @@ from typing import Any
 from ministack.core.responses import error_response_json
 from ministack.services import batch
 
-from . import batch_jobs, patching
-from .cloudformation_jobs import Made, Properties, call, resource
+from . import batch_jobs, patching, sdk
+from .cloudformation_jobs import Made, Properties, call, replaces, resource, typed
 
 
 def _last(arn: str) -> str:
@@ -31,6 +31,17 @@ def _queue(logical: str, props: Properties, stack: str) -> Made:
     given = {"JobQueueName": f"{stack}-{logical}"} | props
     answer = call("batch", "CreateJobQueue", batch._create_job_queue, given, "AWS::Batch::JobQueue")
     return answer["jobQueueArn"], {"JobQueueArn": answer["jobQueueArn"]}
+
+
+def _in_place(store: Any, operation: str) -> Any:
+    """An update that changes the record."""
+
+    def update(physical: str, _: Properties, new: Properties, __: str, ___: str | None = None) -> Made:
+        shape = sdk.operation("batch", operation).input_shape
+        store[_last(physical)].update(sdk.to_api(shape, typed(shape, new)))
+        return physical, {operation.removeprefix("Create") + "Arn": physical}
+
+    return update
 
 
 def _definition(logical: str, props: Properties, stack: str) -> Made:
@@ -79,6 +90,15 @@ def install() -> None:
     for path, name in (("createjobqueue", "_create_job_queue"), ("registerjobdefinition", "_register_job_definition")):
         patching.replace_item(batch._DISPATCH, f"/v1/{path}", table, lambda _, name=name: getattr(batch, name))
     patching.require(batch, "_compute_envs", "_create_compute_environment")
-    resource("AWS::Batch::ComputeEnvironment", _environment, lambda physical, _: batch._compute_envs.pop(_last(physical), None))
-    resource("AWS::Batch::JobQueue", _queue, lambda physical, _: batch._job_queues.pop(_last(physical), None))
+    environments, queues = batch._compute_envs, batch._job_queues
+    resource(
+        "AWS::Batch::ComputeEnvironment", _environment, lambda physical, _: environments.pop(_last(physical), None),
+        _in_place(environments, "CreateComputeEnvironment"),
+    )  # fmt: skip
+    resource(
+        "AWS::Batch::JobQueue", _queue, lambda physical, _: queues.pop(_last(physical), None), _in_place(queues, "CreateJobQueue")
+    )
     resource("AWS::Batch::JobDefinition", _definition, _definition_gone)
+    replaces("AWS::Batch::ComputeEnvironment", "ComputeEnvironmentName", "Type")
+    replaces("AWS::Batch::JobQueue", "JobQueueName", "JobQueueType")
+    replaces("AWS::Batch::JobDefinition", "JobDefinitionName")

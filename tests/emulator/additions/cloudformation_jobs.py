@@ -90,8 +90,15 @@ def _task_definition_gone(physical: str, _: Properties) -> None:
     ecs._deregister_task_definition({"taskDefinition": physical})
 
 
+def replaces(kind: str, *properties: str) -> None:
+    """Says which properties cannot change in place: a change set tells it, and an update makes a new resource."""
+    cfn._REPLACING_PROPERTIES[kind] = properties
+
+
 def install() -> None:
     """Adds the type that MiniStack half knows; the services' modules add theirs."""
-    patching.require(cfn, "_RESOURCE_HANDLERS")
+    patching.require(cfn, "_RESOURCE_HANDLERS", "_REPLACING_PROPERTIES")
     patching.require(ecs, "_deregister_task_definition", "_register_task_definition")
     resource("AWS::ECS::TaskDefinition", _task_definition, _task_definition_gone)
+    members = sdk.operation("ecs", "RegisterTaskDefinition").input_shape.members
+    replaces("AWS::ECS::TaskDefinition", *(sdk.spelt(name) for name in members if name != "tags"))

@@ -116,9 +116,7 @@ def _made(logical: str, props: Record, stack: str) -> cloudformation.Made:
     return answer["applicationId"], {"ApplicationId": answer["applicationId"], "Arn": answer["arn"]}
 
 
-def _changed(physical: str, old: Record, new: Record, stack: str, logical_id: str | None = None) -> cloudformation.Made:
-    if any(old.get(key) != new.get(key) for key in ("Name", "Type")):
-        return _made(logical_id or physical, new, stack)
+def _changed(physical: str, _: Record, new: Record, __: str, logical_id: str | None = None) -> cloudformation.Made:
     shape = sdk.operation("emr-serverless", "CreateApplication").input_shape
     record = APPLICATIONS[physical]
     record.update(sdk.to_api(shape, cloudformation.typed(shape, _properties(new))), updatedAt=now())
@@ -146,3 +144,4 @@ def install() -> None:
     """Adds the resource type; `emr_serverless_runs` serves the API."""
     patching.require(ec2, "_subnets")
     cloudformation.resource("AWS::EMRServerless::Application", _made, _gone, _changed)
+    cloudformation.replaces("AWS::EMRServerless::Application", "Name", "Type")
