@@ -182,7 +182,10 @@ impl<'a> Model<'a> {
         let params = self.manifest.params.iter().map(|(name, param)| {
             let plan = ParamPlan {
                 r#type: param.kind.value.clone(),
-                default: param.default.as_ref().map(|default| default.value.0.clone()),
+                items: param.items.as_ref().map(|items| items.value.clone()),
+                values: param.values.iter().flat_map(|values| &values.value).map(|value| value.value.0.clone()).collect(),
+                default: param.default.as_ref().map(|default| default.value.to_json()),
+                required: param.required.as_ref().map(|required| required.value.to_string()),
             };
             (name.value.clone(), serde_json::to_value(plan).expect("a parameter is printable"))
         });

@@ -4,6 +4,7 @@
 //! structured graph, rendered arguments). This floor refuses to know AWS clients, files and the clock.
 
 pub mod archive;
+pub mod arguments;
 pub mod condition;
 pub mod cron;
 pub mod dag;
@@ -12,6 +13,7 @@ pub mod duration;
 pub mod moment;
 pub mod names;
 pub mod nesting;
+pub mod params;
 pub mod partition;
 pub mod plan;
 pub mod registry;

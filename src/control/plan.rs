@@ -122,13 +122,30 @@ impl ObjectsPlan {
     }
 }
 
-/// One parameter. `default` is absent when a caller must give a value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// One parameter.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ParamPlan {
-    /// `string`, `int`, `number`, `bool` or `date`.
+    /// `string`, `int`, `number`, `bool`, `date`, `list` or `enum`.
     pub r#type: String,
-    /// Written as text; parsed by type.
+    /// The type of a list's items; `string` unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub default: Option<String>,
+    pub items: Option<String>,
+    /// What an enum may be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<String>,
+    /// A text, or a list of texts; rendered with the names of the run, then read as the type says. For a step made from a
+    /// job, its value, rendered with the names of the pipeline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<Value>,
+    /// `false` for one that may be absent although it has no default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub required: Option<String>,
+}
+
+impl ParamPlan {
+    /// Whether a caller must give a value when there is no default.
+    pub fn is_required(&self) -> bool {
+        self.required.as_deref() != Some("false")
+    }
 }

@@ -7,7 +7,6 @@
 
 pub mod account;
 pub mod metrics;
-pub mod params;
 pub mod prepare;
 pub mod queue;
 pub mod registration;

@@ -7,12 +7,12 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::cloud::runs::Run;
+use crate::control::arguments::{self, bad_partition, bad_plan};
 use crate::control::partition::PartitionSpec;
 use crate::control::plan::Plan;
-use crate::control::render::{Context, render_args};
+use crate::control::render;
 use crate::control::run::{ENVELOPE_VERSION, Envelope, ExecutionInput, RunIdentity, Source};
 use crate::functions::account::Settings;
-use crate::functions::params;
 use crate::functions::start::schedule_key;
 use crate::source::{Code, Finding, Problem};
 
@@ -37,7 +37,7 @@ pub struct Wish {
 pub fn wish(plan: &Plan, envelope: &Envelope, now: Timestamp) -> Result<Wish, Box<Finding>> {
     let pipeline = &envelope.pipeline;
     let spec = PartitionSpec::of_plan(&plan.partition).map_err(|problem| bad_plan(pipeline, &problem))?;
-    params::resolve(plan, &envelope.params)?;
+    arguments::check_given(plan, &envelope.params)?;
     let scheduled_time = match envelope.source {
         Source::Schedule => Some(time(pipeline, "scheduledTime", envelope.scheduled_time.as_deref())?),
         _ => None,
@@ -48,6 +48,9 @@ pub fn wish(plan: &Plan, envelope: &Envelope, now: Timestamp) -> Result<Wish, Bo
     };
     let partition = match (envelope.source, &envelope.partition, scheduled_time) {
         (_, _, Some(due)) => of_time(due)?,
+        (Source::Event, _, _) if let (Some(from), Some(event)) = (&plan.partition.from, &envelope.event) => {
+            arguments::partition_of_event(plan, from, event)?
+        }
         (Source::Event, _, _) => of_time(time(pipeline, "eventTime", envelope.event_time.as_deref())?)?,
         (_, Some(label), _) => spec.parse(label, pipeline).map_err(|problem| bad_partition(&problem))?.label,
         // A person who names none means the one that a schedule would take now.
@@ -75,18 +78,6 @@ fn time(pipeline: &str, name: &str, text: Option<&str>) -> Result<Timestamp, Box
     })
 }
 
-fn bad_partition(problem: &Problem) -> Box<Finding> {
-    let mut finding = Finding::new(Code::WrongPartition, &problem.message);
-    finding.why.clone_from(&problem.why);
-    finding.help.clone_from(&problem.help);
-    Box::new(finding)
-}
-
-fn bad_plan(pipeline: &str, problem: &Problem) -> Box<Finding> {
-    let message = format!("the plan of pipeline `{pipeline}` cannot be read: {}", problem.message);
-    Box::new(Finding::new(Code::BadPlan, message).help("deploy the pipeline again with this version of dpc"))
-}
-
 /// The input of a run's execution, as JSON.
 ///
 /// # Errors
@@ -94,7 +85,8 @@ fn bad_plan(pipeline: &str, problem: &Problem) -> Box<Finding> {
 pub fn input(plan: &Plan, run: &Run, settings: &Settings) -> Result<String, Box<Finding>> {
     let identity = identity(run);
     let network = network(settings, identity.number);
-    let steps = render(plan, &context(plan, run, &identity)?)?;
+    let scope = arguments::scope(plan, &identity, &run.params, run.event.as_ref())?;
+    let steps = arguments::render(plan, &scope)?;
     let vpc = vpc(settings);
     let input = ExecutionInput { version: ENVELOPE_VERSION, run: identity, network, vpc, steps };
     let json = serde_json::to_string(&input)
@@ -121,60 +113,15 @@ fn identity(run: &Run) -> RunIdentity {
     }
 }
 
-/// What the run's templates may name.
-fn context(plan: &Plan, run: &Run, identity: &RunIdentity) -> Result<Context, Box<Finding>> {
-    let pipeline = &identity.pipeline;
-    let spec = PartitionSpec::of_plan(&plan.partition).map_err(|problem| bad_plan(pipeline, &problem))?;
-    // Claimed under one plan and started under the next: the label may not fit any more.
-    let partition = spec.parse(&identity.partition, pipeline).map_err(|problem| bad_partition(&problem))?;
-    let context = Context::new(identity, &partition, &spec.zone, params::resolve(plan, &run.params)?);
-    Ok(context.with_event(run.event.clone()))
-}
-
 /// Why the pipeline's precondition keeps this run from starting; `None` if it holds, or there is none.
 ///
 /// # Errors
 /// A precondition that cannot be evaluated: the run has failed.
 pub fn precondition(plan: &Plan, run: &Run) -> Result<Option<String>, Box<Finding>> {
     let Some(template) = &plan.when else { return Ok(None) };
-    let holds = condition(template, &context(plan, run, &identity(run))?).map_err(|said| not_rendered(&said))?;
+    let scope = arguments::scope(plan, &identity(run), &run.params, run.event.as_ref())?;
+    let holds = render::condition(template, &scope).map_err(|said| arguments::not_rendered(&format!("`when`: {said}")))?;
     Ok((!holds).then(|| format!("its precondition is false: `when: {template}`")))
-}
-
-/// The value of a template that must be `true` or `false`.
-fn condition(template: &str, context: &Context) -> Result<bool, String> {
-    let only = Map::from_iter([("when".to_owned(), Value::String(template.to_owned()))]);
-    let rendered = render_args(&only, context).map_err(|error| format!("`when`: {}", error.message))?;
-    match rendered.get("when").and_then(Value::as_str) {
-        Some("true") => Ok(true),
-        Some("false") => Ok(false),
-        other => Err(format!("`when`: `{template}` is `{}`, neither true nor false", other.unwrap_or_default())),
-    }
-}
-
-fn not_rendered(said: &str) -> Box<Finding> {
-    let finding = Finding::new(Code::NotRendered, said);
-    Box::new(finding.help("mend `pipeline.yaml`, deploy it, and start the partition again with `dpc run`"))
-}
-
-/// Every step's arguments, rendered, and its precondition as a boolean.
-fn render(plan: &Plan, context: &Context) -> Result<Map<String, Value>, Box<Finding>> {
-    let mut conditions = Vec::new();
-    let mut steps = plan.steps.clone();
-    for (name, step) in &mut steps {
-        let when = step.as_object_mut().and_then(|step| step.remove("when"));
-        if let Some(template) = when.as_ref().and_then(Value::as_str) {
-            let holds = condition(template, context);
-            conditions.push((name.clone(), holds.map_err(|said| not_rendered(&format!("step `{name}`, {said}")))?));
-        }
-    }
-    let mut rendered = render_args(&steps, context).map_err(|error| not_rendered(&error.to_string()))?;
-    for (name, holds) in conditions {
-        if let Some(step) = rendered.get_mut(&name).and_then(Value::as_object_mut) {
-            step.insert("when".to_owned(), Value::Bool(holds));
-        }
-    }
-    Ok(rendered)
 }
 
 /// Where this run's clusters go. The number picks the subnet, so that a rerun after a lack of capacity tries the next.

@@ -26,7 +26,6 @@ const KEYS: &[Key] = &[
     key("", "timeout", "put a `timeout` on each step"),
     key("", "failFast", "leave it out: a failed step stops its dependents, the others finish"),
     key("", "jobs", "write the step out in each pipeline"),
-    key("params.*", "values", "check the value in the step"),
     key("compute.*", "emrServerless", "use `emr`"),
     key("compute.*", "ecs", "use `emr`"),
     key("steps.[]", "map", "write one step for each item"),
@@ -50,18 +49,6 @@ const KEYS: &[Key] = &[
     key("alerts.[]", "opsgenie", "use `email`; Opsgenie has an e-mail integration"),
 ];
 
-/// A value of a later version.
-struct Word {
-    at: &'static str,
-    word: &'static str,
-    instead: &'static str,
-}
-
-const WORDS: &[Word] = &[
-    Word { at: "params.*.type", word: "list", instead: "use `string`, and split it in the step" },
-    Word { at: "params.*.type", word: "enum", instead: "use `string`, and check it in the step" },
-];
-
 /// Takes everything of a later version out of a pipeline's tree.
 pub fn refuse(pipeline: &mut Node, findings: &mut Findings) {
     for Key { at, name, instead } in KEYS {
@@ -71,13 +58,6 @@ pub fn refuse(pipeline: &mut Node, findings: &mut Findings) {
             for entry in entries.extract_if(.., |entry| entry.key.text == *name).filter(|entry| !entry.value.is_null())
             {
                 findings.push(Finding::at(Code::NotSupportedYet, entry.key.span, message(name), "").help(*instead));
-            }
-        }
-    }
-    for Word { at, word, instead } in WORDS {
-        for node in at_path(pipeline, at) {
-            if node.as_str() == Some(word) {
-                findings.push(refused(word, node, instead));
             }
         }
     }
@@ -139,14 +119,13 @@ mod tests {
         let first = findings.iter().map(|finding| finding.message.clone()).collect();
         let mut again = Findings::new();
         refuse(&mut node, &mut again);
-        assert!(again.iter().all(|finding| finding.message.contains("enum")), "keys are taken out: {again:?}");
+        assert!(again.is_empty(), "keys are taken out: {again:?}");
         first
     }
 
     #[test]
     fn keys_of_later_versions_are_refused_where_they_stand() {
         assert_eq!(refused("overlap: skip\nname: x\n"), ["`overlap` is not supported yet"]);
-        assert_eq!(refused("params: { p: { type: enum } }\n"), ["`enum` is not supported yet"]);
         assert_eq!(
             refused("alerts: [{ events: [step], email: a@b.c }, { events: [FAILED], slack: '#x' }]\n"),
             ["`slack` is not supported yet", "`step` is not supported yet"]

@@ -8,9 +8,10 @@ use serde::Deserialize;
 
 use crate::alerts::Alert;
 use crate::compute::Compute;
+use crate::control::params::{Declared, Type};
 use crate::language::raw::{Override, RawResource};
 use crate::language::values::{Location, Scalar};
-use crate::source::{Spanned, SpannedMap};
+use crate::source::{Spanned, SpannedMap, Texts};
 use crate::steps::Step;
 use crate::triggers::Triggers;
 
@@ -142,13 +143,38 @@ pub struct Partition {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Param {
-    /// string, int, number, bool or date.
+    /// string, int, number, bool, date, list or enum.
     #[serde(rename = "type")]
     pub kind: Spanned<String>,
     /// For people.
     pub description: Option<Spanned<String>>,
-    /// Used when the caller gives none. Required for a pipeline with a schedule, which gives none.
-    pub default: Option<Spanned<Scalar>>,
+    /// Used when the caller gives none. Required for a pipeline with a schedule, which gives none. May hold `{{ run.… }}`.
+    pub default: Option<Spanned<Texts>>,
+    /// What an enum may be.
+    pub values: Option<Spanned<Vec<Spanned<Scalar>>>>,
+    /// Type of a list's items: string, int, number, bool or date. Default: string.
+    pub items: Option<Spanned<String>>,
+    /// Whether a caller must give a value. Default: true, unless there is a default.
+    pub required: Option<Spanned<bool>>,
+    /// Defaults of single environments, by the environment's name; the others have `default`.
+    #[serde(default)]
+    pub environments: SpannedMap<Spanned<Texts>>,
+}
+
+impl Param {
+    /// With the default that one environment has.
+    pub fn choose(&mut self, environment: &str) {
+        if let Some(own) = self.environments.get(environment) {
+            self.default = Some(own.clone());
+        }
+    }
+
+    /// What it is declared to be; `None` for a type that there is not.
+    pub fn declared(&self) -> Option<Declared> {
+        let items = self.items.as_ref().map_or(Some(Type::String), |items| Type::parse(items))?;
+        let values = self.values.iter().flat_map(|values| &values.value).map(|value| value.value.0.clone());
+        Some(Declared { kind: Type::parse(&self.kind)?, items, values: values.collect() })
+    }
 }
 
 /// What the pipeline's compute may touch.

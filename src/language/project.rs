@@ -209,6 +209,7 @@ impl Workspace {
             if let Some(manifest) = source.manifest(environment.as_ref(), &schema, &defaults, &mut findings) {
                 let pipeline = Pipeline { path: source.path.clone(), folder: source.folder.clone(), manifest };
                 judged(&mut findings, |found| rules::pipeline(&pipeline, found));
+                rules::params::environments(&pipeline.manifest, &self.environments(), &mut findings);
                 if let Some(policy) = &self.policy {
                     judged(&mut findings, |found| rules::policy::check(policy, &pipeline, found));
                 }
@@ -241,6 +242,9 @@ impl Source {
         rules::templates::keep_to_the_known(&node, findings);
         let mut manifest = manifest?;
         defaults.fill(&mut manifest);
+        if let Some(environment) = environment {
+            manifest.params.0.iter_mut().for_each(|(_, param)| param.value.choose(&environment.name));
+        }
         Some(manifest)
     }
 }

@@ -132,6 +132,10 @@ codes! {
     NeedsCentral = "366" "trigger needs a central account";
     ManyRunsAPartition = "367" "upstream runs several times for one partition";
     UnfitDate = "370" "date filter does not fit";
+    BadEnum = "371" "values of an enum are wrong";
+    BadListItems = "372" "items of a list are wrong";
+    RequiredWithDefault = "373" "parameter is required and has a default";
+    UnknownParameterEnvironment = "374" "parameter names an environment that there is not";
 
     // 4xx: steps and templates.
     DuplicateStep = "401" "two steps of one name";

@@ -12,6 +12,7 @@ use serde::forward_to_deserialize_any;
 
 use super::node::{Entry, Key, Kind, Node, Scalar, Value, whole_number};
 use super::spanned::SPANNED_NAME;
+use super::texts::TEXTS_NAME;
 use super::{Code, Finding, Span};
 
 /// Reads a value of type `T`. An error points at the innermost node that did not fit.
@@ -155,7 +156,13 @@ impl<'de> Deserializer<'de> for At<'_> {
         if self.0.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Error> {
+        if name == TEXTS_NAME {
+            return match &self.0.value {
+                Value::List(items) => visitor.visit_seq(Items(items.iter())),
+                _ => self.deserialize_str(visitor),
+            };
+        }
         visitor.visit_newtype_struct(self)
     }
 

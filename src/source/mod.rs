@@ -16,6 +16,7 @@ pub mod span;
 pub mod spanned;
 pub mod suggest;
 pub mod text;
+pub mod texts;
 pub mod tree;
 pub mod yaml;
 
@@ -26,4 +27,5 @@ pub use node::{Entry, Key, Kind, Node, Scalar, Value};
 pub use problem::Problem;
 pub use span::Span;
 pub use spanned::{OneOrMany, Spanned, SpannedMap};
+pub use texts::Texts;
 pub use tree::Tree;

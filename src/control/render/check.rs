@@ -17,13 +17,14 @@ use crate::source::{Code, Problem, suggest};
 pub struct Names {
     params: Vec<String>,
     by: Granularity,
+    run: bool,
     events: bool,
 }
 
 impl Names {
     /// `run.…` for a granularity, and `params.…`.
     pub fn new<'a>(by: Granularity, params: impl IntoIterator<Item = &'a str>) -> Self {
-        Self { params: params.into_iter().map(str::to_owned).collect(), by, events: false }
+        Self { params: params.into_iter().map(str::to_owned).collect(), by, run: true, events: false }
     }
 
     /// With `event.…`, if events start the pipeline.
@@ -33,8 +34,21 @@ impl Names {
         self
     }
 
+    /// `event.…` alone, for what must be known before there is a run.
+    #[must_use]
+    pub fn only_event(&self) -> Self {
+        Self { params: Vec::new(), by: self.by, run: false, events: true }
+    }
+
+    /// Without `params.…`, for what they are made of.
+    #[must_use]
+    pub fn without_params(&self) -> Self {
+        Self { params: Vec::new(), ..self.clone() }
+    }
+
     fn run(&self) -> &'static [&'static str] {
         match self.by {
+            _ if !self.run => &[],
             Granularity::None => &["id", "pipeline", "partition", "number", "space", "source"],
             _ => &["id", "pipeline", "partition", "number", "space", "source", "start", "end"],
         }
@@ -55,7 +69,8 @@ impl Names {
 
     fn all(&self) -> Vec<String> {
         let run = self.run().iter().map(|name| format!("run.{name}"));
-        run.chain(self.params.iter().map(|name| format!("params.{name}"))).collect()
+        let event = self.events.then(|| "event.detail".to_owned());
+        run.chain(self.params.iter().map(|name| format!("params.{name}"))).chain(event).collect()
     }
 }
 
@@ -322,6 +337,9 @@ impl<'a> Expression<'a> {
             }
             ["event", ..] if known.events => None,
             ["event", ..] => missing("only a pipeline with `triggers.events` has one".to_owned()),
+            ["run", ..] if !known.run => {
+                missing("there is no run yet: the partition of an event is made from `event` alone".to_owned())
+            }
             ["run", "start" | "end"] if known.by == Granularity::None => {
                 missing("a pipeline without partitions has no start and end".to_owned())
             }
@@ -332,6 +350,7 @@ impl<'a> Expression<'a> {
             ["params", name, ..] => {
                 let params = known.params.iter().map(String::as_str);
                 missing(match suggest::near(name, params) {
+                    _ if !known.run => "the partition of an event is made from `event` alone".to_owned(),
                     Some(near) => format!("did you mean `params.{near}`?"),
                     None => format!("declare `{name}` under `params:`"),
                 })

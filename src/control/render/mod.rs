@@ -19,6 +19,7 @@ use serde_json::{Map, Value};
 
 use jiff::tz::TimeZone;
 
+use super::params;
 use super::partition::Partition;
 use super::run::RunIdentity;
 use parts::Part;
@@ -121,7 +122,9 @@ pub fn render_args(steps: &Map<String, Value>, context: &Context) -> Result<Map<
     let mut rendered = Map::new();
     for (step, arguments) in steps {
         let error = |(place, message)| RenderError { step: step.clone(), place, message };
-        let arguments = render_value(&engine, &values, arguments, "").map_err(error)?;
+        let own = job(arguments, context).map_err(|message| error((PARAMS.to_owned(), message)))?;
+        let values = own.map_or_else(|| values.clone(), |own| minijinja::Value::from(Serde(own)));
+        let arguments = render_step(&engine, &values, arguments).map_err(error)?;
         let size = arguments.to_string().len();
         if size > MAX_STEP {
             let message = format!("its arguments are {size} bytes, at most {MAX_STEP} are possible");
@@ -130,6 +133,100 @@ pub fn render_args(steps: &Map<String, Value>, context: &Context) -> Result<Map<
         rendered.insert(step.clone(), arguments);
     }
     Ok(rendered)
+}
+
+/// In what the plan holds for a step made from a job: the job's parameters, the only ones that its texts know.
+const PARAMS: &str = "jobParams";
+/// In what the plan holds for a step: whether it runs at all.
+const WHEN: &str = "when";
+
+/// The scope of a step that was made from a job; `None` for one that was not.
+fn job(step: &Value, context: &Context) -> Result<Option<Context>, String> {
+    let Some(declared) = step.get(PARAMS).and_then(Value::as_object) else { return Ok(None) };
+    let render = |value: &Value| value_of(value, context);
+    let params = params::defaults(&context.run.pipeline, declared, Map::new(), render);
+    params.map(|params| Some(context.with_params(params))).map_err(|misfit| misfit.message)
+}
+
+fn render_step(engine: &Environment<'_>, context: &minijinja::Value, step: &Value) -> Placed<Value> {
+    let Value::Object(entries) = step else { return render_value(engine, context, step, "") };
+    let mut rendered = Map::new();
+    for (key, value) in entries.iter().filter(|(key, _)| *key != PARAMS) {
+        let made = match (key.as_str(), value) {
+            (WHEN, Value::String(template)) => {
+                Value::Bool(yes_or_no(engine, context, template).map_err(|message| (WHEN.to_owned(), message))?)
+            }
+            _ => render_value(engine, context, value, key)?,
+        };
+        rendered.insert(key.clone(), made);
+    }
+    Ok(Value::Object(rendered))
+}
+
+/// The answer of a `when`: one expression that is true or false.
+///
+/// # Errors
+/// Anything else, in words.
+pub fn condition(template: &str, context: &Context) -> Result<bool, String> {
+    yes_or_no(&engine(&context.zone), &minijinja::Value::from(Serde(context)), template)
+}
+
+fn yes_or_no(engine: &Environment<'_>, context: &minijinja::Value, template: &str) -> Result<bool, String> {
+    let expression = only_expression(template)
+        .ok_or_else(|| format!("`{template}` is not one `{{{{ }}}}`, and nothing else, that is true or false"))?;
+    let value = result_of(engine, context, expression)?;
+    match value.kind() {
+        ValueKind::Bool => Ok(value.is_true()),
+        ValueKind::Undefined | ValueKind::None => Err(format!("`{{{{ {expression} }}}}` has no value")),
+        _ => Err(format!("`{{{{ {expression} }}}}` is `{value}`, neither true nor false")),
+    }
+}
+
+/// What a value stands for: one that is nothing but `{{ }}` keeps its type, every other text stays one.
+///
+/// # Errors
+/// What cannot be rendered, in words.
+pub fn value_of(value: &Value, context: &Context) -> Result<Value, String> {
+    let engine = engine(&context.zone);
+    let names = minijinja::Value::from(Serde(context));
+    let one = |value: &Value| match value {
+        Value::String(template) => match only_expression(template) {
+            Some(expression) => {
+                let result = result_of(&engine, &names, expression)?;
+                if result.is_undefined() || result.is_none() {
+                    return Err(format!("`{{{{ {expression} }}}}` has no value"));
+                }
+                serde_json::to_value(&result).map_err(|error| format!("`{{{{ {expression} }}}}`: {error}"))
+            }
+            None => render(&engine, &names, template).map(Value::String),
+        },
+        other => Ok(other.clone()),
+    };
+    match value {
+        Value::Array(items) => items.iter().map(one).collect(),
+        other => one(other),
+    }
+}
+
+/// A template that knows nothing but an event, as text.
+///
+/// # Errors
+/// What cannot be rendered, in words.
+pub fn of_event(template: &str, event: &Value, zone: &TimeZone) -> Result<String, String> {
+    let names = minijinja::Value::from(Serde(serde_json::json!({ "event": event })));
+    render(&engine(zone), &names, template)
+}
+
+/// The template that renders to the JSON of what this one stands for, if it is nothing but one `{{ }}`.
+pub fn as_json(template: &str) -> Option<String> {
+    Some(format!("{{{{ ({}) | tojson }}}}", only_expression(template)?))
+}
+
+fn only_expression(template: &str) -> Option<&str> {
+    match parts::parts(template.trim()).ok()?.as_slice() {
+        [Part::Expression(range)] => template.trim().get(range.clone()).map(str::trim),
+        _ => None,
+    }
 }
 
 type Placed<T> = Result<T, (String, String)>;
@@ -171,10 +268,17 @@ fn render(engine: &Environment<'_>, context: &minijinja::Value, template: &str) 
     Ok(text)
 }
 
-fn evaluate(engine: &Environment<'_>, context: &minijinja::Value, expression: &str) -> Result<String, String> {
+fn result_of(
+    engine: &Environment<'_>,
+    context: &minijinja::Value,
+    expression: &str,
+) -> Result<minijinja::Value, String> {
     let failed = |error: minijinja::Error| format!("`{{{{ {expression} }}}}`: {}", in_words(&error));
-    let value =
-        engine.compile_expression(expression).and_then(|compiled| compiled.eval(context.clone())).map_err(failed)?;
+    engine.compile_expression(expression).and_then(|compiled| compiled.eval(context.clone())).map_err(failed)
+}
+
+fn evaluate(engine: &Environment<'_>, context: &minijinja::Value, expression: &str) -> Result<String, String> {
+    let value = result_of(engine, context, expression)?;
     match value.kind() {
         // As YAML and JSON spell it; Jinja would say `True`.
         ValueKind::Bool => Ok(value.is_true().to_string()),

@@ -12,7 +12,7 @@ mod guesses;
 mod kinds;
 pub mod names;
 mod needs;
-mod params;
+pub mod params;
 mod paths;
 mod pipelines;
 pub mod policy;

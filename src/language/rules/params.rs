@@ -1,11 +1,14 @@
 //! Parameters have a type, a default of that type, and somebody who reads them.
 
-use crate::language::manifest::Param;
+use serde_json::Value;
+
+use crate::control::params::{Declared, Type};
+use crate::language::manifest::{Manifest, Param};
 use crate::language::project::Pipeline;
-use crate::source::{Code, Finding, Findings, Spanned};
+use crate::source::{Code, Finding, Findings, Span, Spanned, Texts};
 use crate::triggers::Triggers;
 
-const TYPES: [&str; 5] = ["string", "int", "number", "bool", "date"];
+const TYPES: [&str; 7] = ["string", "int", "number", "bool", "date", "list", "enum"];
 
 pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
     let manifest = &pipeline.manifest;
@@ -18,7 +21,8 @@ pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
     let templates: Vec<&str> = super::templates::rendered(manifest).map(|text| text.value).collect();
     for (name, param) in manifest.params.iter() {
         kind(name, param, findings);
-        if let (Some(starter), None) = (scheduled, &param.default) {
+        let optional = param.required.as_ref().is_some_and(|required| !required.value);
+        if let (Some(starter), None, false) = (scheduled, &param.default, optional) {
             findings.push(
                 Finding::at(
                     Code::ParameterNeedsDefault,
@@ -57,6 +61,8 @@ fn kind(name: &Spanned<String>, param: &Spanned<Param>, findings: &mut Findings)
             "float" | "double" | "decimal" => Some("number"),
             "boolean" => Some("bool"),
             "datetime" | "day" => Some("date"),
+            "array" | "strings" => Some("list"),
+            "choice" | "oneof" => Some("enum"),
             _ => None,
         };
         findings.push(match meant {
@@ -65,29 +71,114 @@ fn kind(name: &Spanned<String>, param: &Spanned<Param>, findings: &mut Findings)
         });
         return;
     }
-    let Some(default) = &param.default else { return };
-    if let Some(example) = does_not_fit(kind, &default.0) {
-        findings.push(
-            Finding::at(
-                Code::BadParameterType,
-                default.span,
-                format!("`{}` is not a value of type {}", default.0, kind.value),
-                format!("default of `{}`", name.value),
-            )
-            .and(kind.span, "its type")
-            .help(format!("write a value such as `{example}`, or change the type")),
-        );
+    if shape(name, param, findings) {
+        values(name, param, findings);
     }
 }
 
-/// A value that would fit, if this one does not.
-fn does_not_fit(kind: &str, text: &str) -> Option<&'static str> {
-    match kind {
-        "int" if text.parse::<i64>().is_err() => Some("42"),
-        "number" if !text.parse::<f64>().is_ok_and(f64::is_finite) => Some("0.5"),
-        "bool" if !matches!(text, "true" | "false") => Some("true"),
-        "date" if text.len() != 10 || text.parse::<jiff::civil::Date>().is_err() => Some("2026-11-21"),
-        _ => None,
+/// Whether the keys beside `type` belong to it.
+fn shape(name: &Spanned<String>, param: &Param, findings: &mut Findings) -> bool {
+    let before = findings.iter().count();
+    let kind = &param.kind;
+    let mut wrong = |code, span: Span, message: String, help: String| {
+        findings.push(Finding::at(code, span, message, "").and(kind.span, "its type").help(help));
+    };
+    match (&param.values, kind.as_str()) {
+        (None, "enum") => {
+            let message = format!("`{}` is an enum, and no `values` say what it may be", name.value);
+            wrong(Code::BadEnum, name.span, message, "add them: `values: [small, large]`".to_owned());
+        }
+        (Some(values), "enum") if values.value.is_empty() => {
+            wrong(Code::BadEnum, values.span, "an enum needs a value".to_owned(), "write at least one".to_owned());
+        }
+        (Some(values), "enum") => {
+            for (at, value) in values.value.iter().enumerate() {
+                if values.value.iter().take(at).any(|other| other.value == value.value) {
+                    let message = format!("`{}` is there twice", value.value.0);
+                    wrong(Code::BadEnum, value.span, message, "remove one".to_owned());
+                }
+            }
+        }
+        (Some(values), _) => {
+            let message = format!("`values` belongs to an enum, not to a {}", kind.value);
+            wrong(Code::BadEnum, values.span, message, "write `type: enum`, or remove `values`".to_owned());
+        }
+        (None, _) => {}
+    }
+    if let Some(items) = &param.items {
+        if kind.value != "list" {
+            let message = format!("`items` belongs to a list, not to a {}", kind.value);
+            wrong(Code::BadListItems, items.span, message, "write `type: list`, or remove `items`".to_owned());
+        } else if !Type::parse(items).is_some_and(Type::is_plain) {
+            let message = format!("`{}` is not a type of items", items.value);
+            wrong(Code::BadListItems, items.span, message, "write string, int, number, bool or date".to_owned());
+        }
+    }
+    if let (Some(required), Some(default)) = (&param.required, &param.default)
+        && required.value
+    {
+        let message = format!("`{}` is required and has a default", name.value);
+        findings.push(
+            Finding::at(Code::RequiredWithDefault, required.span, message, "")
+                .and(default.span, "its default")
+                .why("a caller who must give a value never needs the default")
+                .help("remove one of the two"),
+        );
+    }
+    findings.iter().count() == before
+}
+
+/// Every default fits the type. What holds `{{ }}` is known when a run starts.
+fn values(name: &Spanned<String>, param: &Param, findings: &mut Findings) {
+    let Some(declared) = param.declared() else { return };
+    let of_environments = param.environments.iter().map(|(environment, value)| (value, Some(environment)));
+    let own = param.default.iter().map(|value| (value, None));
+    let mut seen: Vec<Span> = Vec::new();
+    for (value, environment) in of_environments.chain(own) {
+        // The default of the environment chosen stands among the others.
+        if seen.contains(&value.span) {
+            continue;
+        }
+        seen.push(value.span);
+        let Some((span, words)) = does_not_fit(&declared, value) else { continue };
+        let of = match environment {
+            Some(environment) => format!("value of `{}` in `{}`", name.value, environment.value),
+            None => format!("default of `{}`", name.value),
+        };
+        let finding = Finding::at(Code::BadParameterType, span, words, of).and(param.kind.span, "its type");
+        findings.push(finding.help(format!("write a value such as `{}`, or change the type", declared.example())));
+    }
+}
+
+/// Where and why a value does not fit.
+fn does_not_fit(declared: &Declared, value: &Spanned<Texts>) -> Option<(Span, String)> {
+    let misfit = |declared: &Declared, text: &str, span: Span| {
+        let known = !text.contains("{{");
+        let misfit = declared.typed(&Value::from(text)).err().filter(|_| known)?;
+        Some((span, misfit))
+    };
+    match (&value.value, declared.kind) {
+        (Texts::Many(items), Type::List) => {
+            let of_item = Declared { kind: declared.items, items: Type::String, values: Vec::new() };
+            items.iter().find_map(|item| misfit(&of_item, &item.value, item.span))
+        }
+        (Texts::Many(_), _) => Some((value.span, format!("a list is not {}", declared.words()))),
+        (Texts::One(text), Type::List) if !text.contains("{{") => {
+            Some((value.span, format!("`{text}` is not {}; write `[{text}]`", declared.words())))
+        }
+        (Texts::One(text), _) => misfit(declared, text, value.span),
+    }
+}
+
+/// Environments that parameters name exist.
+pub fn environments(manifest: &Manifest, known: &[String], findings: &mut Findings) {
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    for (environment, _) in manifest.params.iter().flat_map(|(_, param)| param.environments.iter()) {
+        if !known.contains(&environment.as_str()) {
+            let message = format!("there is no environment `{}`", environment.value);
+            let finding = Finding::at(Code::UnknownParameterEnvironment, environment.span, message, "");
+            findings.push(super::suggest(finding, environment, &known));
+        }
     }
 }
 
@@ -109,26 +200,7 @@ fn reads(text: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{does_not_fit, reads};
-
-    #[test]
-    fn defaults_fit_their_type() {
-        for (kind, text) in
-            [("string", "x"), ("int", "-7"), ("number", "1e3"), ("bool", "true"), ("date", "2024-02-29")]
-        {
-            assert_eq!(does_not_fit(kind, text), None, "{kind} {text}");
-        }
-        for (kind, text) in [
-            ("int", "1.5"),
-            ("number", "inf"),
-            ("bool", "yes"),
-            ("date", "2025-02-29"),
-            ("date", "21.11.2026"),
-            ("date", "20261121"),
-        ] {
-            assert!(does_not_fit(kind, text).is_some(), "{kind} {text}");
-        }
-    }
+    use super::reads;
 
     #[test]
     fn a_parameter_is_read_by_its_whole_name() {

@@ -13,12 +13,20 @@ pub fn rendered(manifest: &Manifest) -> impl Iterator<Item = Spanned<&str>> {
 
 /// Whether a template may stand at this path of the tree.
 fn is_rendered(path: &[&str]) -> bool {
-    if *path == ["partition", "from"] {
-        return true;
+    match path {
+        ["when"] | ["steps", "[]", "when"] | ["partition", "from"] => return true,
+        _ if is_default(path) => return true,
+        _ => {}
     }
     let Some(["steps", "[]", kind, rest @ ..]) = path.get(..) else { return false };
     let kind = KINDS.iter().find(|known| known.key == *kind);
     kind.is_some_and(|kind| kind.templates.iter().any(|pattern| matches(rest, pattern)))
+}
+
+/// The value of a parameter, which knows the run and no other parameter.
+fn is_default(path: &[&str]) -> bool {
+    matches!(path, ["params", _, "default"] | ["params", _, "default", "[]"])
+        || matches!(path, ["params", _, "environments", _] | ["params", _, "environments", _, "[]"])
 }
 
 /// Everything that is wrong with the templates of a pipeline's tree.
@@ -93,7 +101,12 @@ fn text(text: &str, span: Span, path: &[&str], names: &Names, findings: &mut Fin
     }
     let is_rendered = is_rendered(path);
     let mut statement = false;
-    for TemplateProblem { kind, problem } in render::check(text, names) {
+    let few = match path {
+        ["partition", "from"] => Some(names.only_event()),
+        _ if is_default(path) => Some(names.without_params()),
+        _ => None,
+    };
+    for TemplateProblem { kind, problem } in render::check(text, few.as_ref().unwrap_or(names)) {
         statement |= kind == TemplateFault::Statement;
         if is_rendered || kind == TemplateFault::Statement {
             findings.push(problem.at(code(kind), text, span));
