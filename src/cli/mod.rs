@@ -17,6 +17,7 @@ pub mod follow;
 pub mod graph;
 pub mod init;
 pub mod logs;
+pub mod render;
 pub mod run;
 pub mod schedules;
 pub mod schema;
@@ -58,6 +59,8 @@ pub enum Verb {
     Validate(validate::Args),
     /// Show a pipeline's steps as a graph, and when it runs
     Graph(graph::Args),
+    /// Show what every step of a run would be told, without AWS
+    Render(render::Args),
     /// Set up what an account and region needs once
     Setup(setup::Args),
     /// Show what a deployment would change, by meaning
@@ -90,6 +93,7 @@ impl Verb {
             Verb::Init(args) => init::run(args, terminal).await,
             Verb::Validate(args) => validate::run(args, terminal).await,
             Verb::Graph(args) => graph::run(args, terminal).await,
+            Verb::Render(args) => render::run(args, terminal).await,
             Verb::Setup(args) => setup::run(args, terminal).await,
             Verb::Diff(args) => diff::run(args, terminal).await,
             Verb::Deploy(args) => deploy::run(args, terminal).await,

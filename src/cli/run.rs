@@ -152,7 +152,11 @@ pub fn current_partition(plan: &Plan) -> Option<String> {
     PartitionSpec::of_plan(&plan.partition).ok()?.of_time(jiff::Timestamp::now())
 }
 
-fn params(words: &[String]) -> CloudResult<Map<String, Value>> {
+/// Values as typed on the command line.
+///
+/// # Errors
+/// A word that is not NAME=VALUE.
+pub fn params(words: &[String]) -> CloudResult<Map<String, Value>> {
     let mut params = Map::new();
     for word in words {
         let Some((name, value)) = word.split_once('=').filter(|(name, _)| !name.is_empty()) else {

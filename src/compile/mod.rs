@@ -183,7 +183,12 @@ impl<'a> Model<'a> {
             let plan = ParamPlan {
                 r#type: param.kind.value.clone(),
                 items: param.items.as_ref().map(|items| items.value.clone()),
-                values: param.values.iter().flat_map(|values| &values.value).map(|value| value.value.0.clone()).collect(),
+                values: param
+                    .values
+                    .iter()
+                    .flat_map(|values| &values.value)
+                    .map(|value| value.value.0.clone())
+                    .collect(),
                 default: param.default.as_ref().map(|default| default.value.to_json()),
                 required: param.required.as_ref().map(|required| required.value.to_string()),
             };

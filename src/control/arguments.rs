@@ -62,7 +62,8 @@ pub fn partition_of_event(plan: &Plan, from: &str, event: &Value) -> Result<Stri
     let pipeline = &plan.pipeline;
     let spec = PartitionSpec::of_plan(&plan.partition).map_err(|problem| bad_plan(pipeline, &problem))?;
     let label = render::of_event(from, event, &spec.zone).map_err(|message| {
-        let finding = Finding::new(Code::WrongPartition, format!("the partition of an event cannot be made: {message}"));
+        let finding =
+            Finding::new(Code::WrongPartition, format!("the partition of an event cannot be made: {message}"));
         Box::new(finding.why("`partition.from` says how").help("mend `partition.from`, and deploy the pipeline"))
     })?;
     match spec.parse(&label, pipeline) {

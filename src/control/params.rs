@@ -30,8 +30,7 @@ pub enum Type {
 
 impl Type {
     /// All of them.
-    pub const ALL: [Type; 7] =
-        [Type::String, Type::Int, Type::Number, Type::Bool, Type::Date, Type::List, Type::Enum];
+    pub const ALL: [Type; 7] = [Type::String, Type::Int, Type::Number, Type::Bool, Type::Date, Type::List, Type::Enum];
 
     /// As written in `type`.
     pub fn as_str(self) -> &'static str {
@@ -186,7 +185,11 @@ pub struct Misfit {
 ///
 /// # Errors
 /// A name that is not declared, a value that does not fit, a value that is missing.
-pub fn given(pipeline: &str, declared: &Map<String, Value>, given: &Map<String, Value>) -> Result<Map<String, Value>, Misfit> {
+pub fn given(
+    pipeline: &str,
+    declared: &Map<String, Value>,
+    given: &Map<String, Value>,
+) -> Result<Map<String, Value>, Misfit> {
     if let Some(misfit) = unknown(pipeline, declared, given) {
         return Err(misfit);
     }

@@ -14,7 +14,7 @@ use crate::control::render;
 use crate::control::run::{ENVELOPE_VERSION, Envelope, ExecutionInput, RunIdentity, Source};
 use crate::functions::account::Settings;
 use crate::functions::start::schedule_key;
-use crate::source::{Code, Finding, Problem};
+use crate::source::{Code, Finding};
 
 /// Step Functions takes 262,144 bytes of input: <https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html>.
 const INPUT_LIMIT: usize = 262_144;
@@ -120,7 +120,8 @@ fn identity(run: &Run) -> RunIdentity {
 pub fn precondition(plan: &Plan, run: &Run) -> Result<Option<String>, Box<Finding>> {
     let Some(template) = &plan.when else { return Ok(None) };
     let scope = arguments::scope(plan, &identity(run), &run.params, run.event.as_ref())?;
-    let holds = render::condition(template, &scope).map_err(|said| arguments::not_rendered(&format!("`when`: {said}")))?;
+    let holds =
+        render::condition(template, &scope).map_err(|said| arguments::not_rendered(&format!("`when`: {said}")))?;
     Ok((!holds).then(|| format!("its precondition is false: `when: {template}`")))
 }
 

@@ -208,6 +208,29 @@ pub fn value_of(value: &Value, context: &Context) -> Result<Value, String> {
     }
 }
 
+/// A template with everything rendered but what is only known when the step starts, which stays as it was written.
+///
+/// # Errors
+/// What cannot be rendered, in words.
+pub fn but_late(template: &str, context: &Context) -> Result<String, String> {
+    let engine = engine(&context.zone);
+    let names = minijinja::Value::from(Serde(context));
+    let mut text = String::new();
+    for part in parts::parts(template).map_err(|_| format!("`{template}` has a `{{{{` without `}}}}`"))? {
+        match part {
+            Part::Text(range) => text.push_str(template.get(range).unwrap_or_default()),
+            Part::Expression(range) => {
+                let expression = template.get(range).unwrap_or_default().trim();
+                match late::Late::parse(expression) {
+                    Some(_) => text.push_str(&format!("{{{{ {expression} }}}}")),
+                    None => text.push_str(&evaluate(&engine, &names, expression)?),
+                }
+            }
+        }
+    }
+    Ok(text)
+}
+
 /// A template that knows nothing but an event, as text.
 ///
 /// # Errors

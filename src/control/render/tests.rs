@@ -280,3 +280,93 @@ proptest! {
         }
     }
 }
+
+/// The rows of docs/time.md: what a template gives.
+#[test]
+fn the_examples_of_the_documentation_are_true() {
+    let text = include_str!("../../../docs/time.md").replace("\\|", "\u{1}");
+    let mut checked = 0;
+    for row in text.lines().filter(|line| line.starts_with('|')) {
+        let cells: Vec<String> = row.split('|').map(|cell| cell.trim().replace('\u{1}', "|")).collect();
+        let [_, _, example, expected, _] = cells.as_slice() else { continue };
+        let code = |cell: &str| cell.trim_matches('`').to_owned();
+        if example.starts_with("`{{") {
+            assert_eq!(rendered(&code(example)), Ok(code(expected)), "{example}");
+            assert_eq!(problems(&code(example)), Vec::<String>::new(), "{example}");
+            checked += 1;
+        }
+    }
+    assert!(checked > 30, "{checked} examples found");
+}
+
+#[test]
+fn date_filters_are_checked_before_a_run() {
+    let table = [
+        (
+            "{{ run.partition | add('-1m') }}",
+            "'-1m' | `-1m` is not an amount of time; write `mo` for months, `min` for minutes; ",
+        ),
+        (
+            "{{ run.partition | add(month=1) }}",
+            "month | `add` has no argument `month`; it has years, quarters, months, weeks, days, hours, minutes, seconds; ",
+        ),
+        ("{{ run.partition | add }}", "add | `add` needs an argument; write `add('-1d')`"),
+        ("{{ run.partition | format('%!') }}", "'%!' | `%!` is not a format: "),
+        (
+            "{{ run.start | in_zone('Berlin') }}",
+            "'Berlin' | `Berlin` is not a time zone; did you mean `Europe/Berlin`?; ",
+        ),
+        ("{{ run.partition | label('daily') }}", "'daily' | `daily` is not a granularity; did you mean `day`?; "),
+        ("{{ run.partition | next('x') }}", "'x' | `'x'` is a text, not a whole number; "),
+        ("{{ run.partition | next(1, 2) }}", "2 | `next` takes 1 arguments, not 2; "),
+        (
+            "{{ run.partition is business_day('2026-12-25') }}",
+            "'2026-12-25' | `'2026-12-25'` is a text, not a list of days; write `['2026-12-25']`; ",
+        ),
+        (
+            "{{ run.number | start_of_month }}",
+            "run.number | start_of_month | `1` is a number, not a date such as `2026-11-21`; ",
+        ),
+        (
+            "{{ run.partition | months | join }}",
+            "run.partition | months | join | `2026-11-21` is a day and has no months; ",
+        ),
+    ];
+    for (template, expected) in table {
+        let found = problems(template);
+        assert!(found.len() == 1 && found[0].starts_with(expected), "{template}: {found:?}");
+    }
+    let fine =
+        ["{{ params.name | start_of_month }}", "{{ '%04d' | format(params.rows) }}", "{{ run.start | format('%s') }}"];
+    for template in fine {
+        assert_eq!(problems(template), Vec::<String>::new(), "{template}");
+    }
+}
+
+#[test]
+fn conditions_are_true_or_false_and_nothing_else() {
+    let when = |template: &str| condition(template, &context());
+    assert_eq!(when("{{ run.partition is last_day_of_month }}"), Ok(false));
+    assert_eq!(when(" {{ params.full }} "), Ok(true));
+    assert_eq!(when("{{ run.number }}").unwrap_err(), "`{{ run.number }}` is `1`, neither true nor false");
+    assert_eq!(when("{{ params.since }}").unwrap_err(), "`{{ params.since }}` is `2026-01-31`, neither true nor false");
+    assert_eq!(when("true").unwrap_err(), "`true` is not one `{{ }}`, and nothing else, that is true or false");
+    assert!(when("x{{ true }}").is_err());
+}
+
+#[test]
+fn a_step_of_a_job_knows_the_parameters_of_the_job_alone() {
+    let steps = json!({ "load": {
+        "jobParams": { "rows": { "type": "int", "default": "{{ params.rows + 1 }}" },
+                       "days": { "type": "list", "items": "date", "default": "{{ run.partition | label('week') | days }}" } },
+        "when": "{{ params.rows == 8 }}",
+        "args": ["{{ params.rows }}", "{{ params.days | first }}"],
+    } });
+    let rendered = render_args(steps.as_object().unwrap(), &context()).unwrap();
+    assert_eq!(rendered["load"], json!({ "when": true, "args": ["8", "2026-11-16"] }));
+    let steps = json!({ "load": { "jobParams": {}, "args": ["{{ params.rows }}"] } });
+    assert!(render_args(steps.as_object().unwrap(), &context()).is_err());
+    let steps = json!({ "load": { "jobParams": { "rows": { "type": "int", "default": "{{ params.name }}" } } } });
+    let error = render_args(steps.as_object().unwrap(), &context()).unwrap_err();
+    assert!(error.message.contains("is not of type int"), "{error}");
+}

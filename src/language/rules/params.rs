@@ -10,6 +10,7 @@ use crate::triggers::Triggers;
 
 const TYPES: [&str; 7] = ["string", "int", "number", "bool", "date", "list", "enum"];
 
+/// Everything about the parameters of a pipeline.
 pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
     let manifest = &pipeline.manifest;
     let scheduled = manifest.triggers.as_ref().and_then(|triggers| match &triggers.value {
@@ -100,14 +101,14 @@ fn shape(name: &Spanned<String>, param: &Param, findings: &mut Findings) -> bool
             }
         }
         (Some(values), _) => {
-            let message = format!("`values` belongs to an enum, not to a {}", kind.value);
+            let message = format!("`values` belongs to an enum, and this is of type {}", kind.value);
             wrong(Code::BadEnum, values.span, message, "write `type: enum`, or remove `values`".to_owned());
         }
         (None, _) => {}
     }
     if let Some(items) = &param.items {
         if kind.value != "list" {
-            let message = format!("`items` belongs to a list, not to a {}", kind.value);
+            let message = format!("`items` belongs to a list, and this is of type {}", kind.value);
             wrong(Code::BadListItems, items.span, message, "write `type: list`, or remove `items`".to_owned());
         } else if !Type::parse(items).is_some_and(Type::is_plain) {
             let message = format!("`{}` is not a type of items", items.value);
