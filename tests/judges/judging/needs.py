@@ -107,8 +107,7 @@ def _create_cluster(arguments: State, _: bool, machine: Machine) -> Needs:
     for key, action in (("AutoTerminationPolicy", "PutAutoTerminationPolicy"), ("ManagedScalingPolicy", "PutManagedScalingPolicy")):
         if key in arguments:
             yield Question(f"elasticmapreduce:{action}", CLUSTER, own | asked)
-    service = f"arn:aws:iam::{ACCOUNT}:role/dpc-emr-{REGION}"
-    yield Question("iam:PassRole", service, {"iam:PassedToService": "elasticmapreduce.amazonaws.com"})
+    yield passed(arguments.get("ServiceRole"), "elasticmapreduce.amazonaws.com")
     role = machine.roles.get("ComputeRole", ANY)
     yield Question("iam:PassRole", role, {"iam:PassedToService": "ec2.amazonaws.com"})
 
