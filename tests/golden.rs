@@ -95,6 +95,18 @@ fn resources_and_overrides_are_in_the_template() {
 }
 
 #[test]
+fn schedules_events_and_conditions() {
+    let scratch = Scratch::new("triggers");
+    copy(&repository().join("fixtures/triggers"), &scratch.0);
+    synth(&scratch.0, &["--env", "prod", "--out", "out"]);
+    for entry in std::fs::read_dir(scratch.0.join("out")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        compare(&format!("triggers/{name}"), &std::fs::read_to_string(&path).unwrap());
+    }
+}
+
+#[test]
 fn clusters_in_all_their_forms() {
     let scratch = Scratch::new("clusters");
     copy(&repository().join("fixtures/clusters"), &scratch.0);

@@ -282,13 +282,25 @@ name: listings
 description: one
 owner: core
 tags: { stage: prod }
-partition: { by: day, offset: -1d, timezone: Europe/Berlin }
+partition: { by: day, offset: -1d, timezone: Europe/Berlin, from: "{{ event.time }}" }
 params:
   full: { type: bool, description: whether, default: false }
 triggers:
   schedule:
     - { cron: "0 3 * * ? *", timezone: Europe/Rome }
     - { rate: 5 minutes }
+    - { cron: "0 9 * * ? *", start: 2097-01-01, end: 2098-01-01 }
+    - { at: "2098-01-01T03:00" }
+  events:
+    - s3: { bucket: core-data, prefix: in/, suffix: .csv }
+    - { pattern: { source: [mine] }, bus: partners }
+  executions:
+    operator: OR
+    allOf:
+      - { pipeline: upper, status: FAILED, offset: -1d, last: 7d }
+      - { allOf: [{ pipeline: a, status: FAILED }, { anyOf: [{ pipeline: b, status: FAILED }] }] }
+      - { anyOf: [{ pipeline: c, status: FAILED }] }
+    anyOf: [{ pipeline: d, status: FAILED }]
 compute:
   wide:
     emr:
@@ -323,7 +335,8 @@ const CHANGES: &[(&str, &str, &str)] = &[
     ("description", "description: one", "description: two"),
     ("owner", "owner: core", "owner: other"),
     ("tags", "stage: prod", "stage: dev"),
-    ("partition", "partition: { by: day, offset: -1d, timezone: Europe/Berlin }\n", ""),
+    ("partition", "partition: { by: day, offset: -1d, timezone: Europe/Berlin, from: \"{{ event.time }}\" }\n", ""),
+    ("partition.from", "event.time", "event.id"),
     ("partition.by", "by: day", "by: none"),
     ("partition.offset", "offset: -1d", "offset: -2d"),
     ("partition.timezone", "timezone: Europe/Berlin", "timezone: Europe/Lisbon"),
@@ -331,14 +344,30 @@ const CHANGES: &[(&str, &str, &str)] = &[
     ("params.*.type", "type: bool", "type: string"),
     ("params.*.description", "description: whether", "description: if"),
     ("params.*.default", "default: false", "default: true"),
-    (
-        "triggers",
-        "triggers:\n  schedule:\n    - { cron: \"0 3 * * ? *\", timezone: Europe/Rome }\n    - { rate: 5 minutes }\n",
-        "",
-    ),
+    ("triggers", "    anyOf: [{ pipeline: d, status: FAILED }]\n", ""),
     ("triggers.schedule", "    - { rate: 5 minutes }\n", ""),
     ("triggers.schedule[].cron", "0 3 * * ? *", "0 4 * * ? *"),
     ("triggers.schedule[].rate", "5 minutes", "6 minutes"),
+    ("triggers.schedule[].at", "2098-01-01T03:00", "2098-01-01T04:00"),
+    ("triggers.schedule[].start", "start: 2097-01-01", "start: 2097-01-02"),
+    ("triggers.schedule[].end", "end: 2098-01-01", "end: 2098-01-02"),
+    ("triggers.events", "    - { pattern: { source: [mine] }, bus: partners }\n", ""),
+    ("triggers.events[].s3", "    - s3: { bucket: core-data, prefix: in/, suffix: .csv }\n", ""),
+    ("triggers.events[].s3.bucket", "bucket: core-data", "bucket: core-events"),
+    ("triggers.events[].s3.prefix", "prefix: in/", "prefix: out/"),
+    ("triggers.events[].s3.suffix", "suffix: .csv", "suffix: .json"),
+    ("triggers.events[].pattern", "source: [mine]", "source: [yours]"),
+    ("triggers.events[].bus", "bus: partners", "bus: others"),
+    ("triggers.executions", "pipeline: d,", "pipeline: e,"),
+    ("triggers.executions.operator", "operator: OR", "operator: AND"),
+    ("triggers.executions.allOf", "      - { anyOf: [{ pipeline: c, status: FAILED }] }\n", ""),
+    ("triggers.executions.anyOf", "    anyOf: [{ pipeline: d, status: FAILED }]\n", ""),
+    ("triggers.executions.allOf[].allOf", "pipeline: a,", "pipeline: e,"),
+    ("triggers.executions.allOf[].anyOf", "pipeline: c,", "pipeline: e,"),
+    ("triggers.executions.allOf[].pipeline", "pipeline: upper", "pipeline: other"),
+    ("triggers.executions.allOf[].status", "upper, status: FAILED", "upper, status: [FAILED, ABORTED]"),
+    ("triggers.executions.allOf[].offset", "FAILED, offset: -1d", "FAILED, offset: -2d"),
+    ("triggers.executions.allOf[].last", "last: 7d", "last: 8d"),
     ("triggers.schedule[].timezone", "Europe/Rome", "Europe/Paris"),
     ("compute", "wide", "huge"),
     ("compute.*.emr", "emr: { release: emr-7.5.0, primary", "emr: { release: emr-7.6.0, primary"),
@@ -390,6 +419,10 @@ const WITHOUT_EFFECT: &[&str] = &["version", "compute.*.emr.primary.count"];
 
 /// Paths of all keys of a schema; `*` is a name that users choose.
 fn keys(schema: &Value, root: &Value, path: &str, out: &mut BTreeSet<String>) {
+    // A condition holds conditions: what is in one is in all.
+    if path.matches(".allOf").count() + path.matches(".anyOf").count() > 1 {
+        return;
+    }
     if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
         keys(at(root, target.trim_start_matches('#')), root, path, out);
     }
@@ -428,9 +461,10 @@ fn every_key_of_the_language_has_an_effect() {
     keys(&root, &root, "", &mut known);
     let tested: BTreeSet<String> =
         CHANGES.iter().map(|(path, _, _)| *path).chain(WITHOUT_EFFECT.iter().copied()).map(str::to_owned).collect();
-    // One schedule and a list of them, reading and writing, primary and core nodes share their types.
+    // One schedule and a list of them, reading and writing, primary and core nodes, all and any share their types.
     let same = |path: &str| {
-        path.replace("triggers.schedule.", "triggers.schedule[].").replace("access.write[]", "access.read[]")
+        let path = path.replace("triggers.schedule.", "triggers.schedule[].").replace("access.write[]", "access.read[]");
+        path.replace("executions.anyOf[]", "executions.allOf[]")
     };
     let missing: Vec<&String> = known.iter().filter(|path| !tested.contains(&same(path))).collect();
     assert!(missing.is_empty(), "keys that no change stands for: {missing:?}");

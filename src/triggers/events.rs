@@ -184,7 +184,7 @@ impl Event {
             (None, Some(pattern)) => {
                 let pattern = pattern.to_json();
                 let on = self.bus.as_ref().map_or(String::new(), |bus| format!(" on bus {}", bus.value));
-                let words = format!("events{on} like {pattern}");
+                let words = format!("events{on} like {}", shortened(&pattern.to_string()));
                 (pattern, words)
             }
             (None, None) | (Some(_), Some(_)) => return None,
@@ -251,6 +251,15 @@ impl Rule {
         let fixed = fixed.to_string();
         let open = fixed.strip_suffix('}').unwrap_or(&fixed);
         format!("{open},\"key\":<id>,\"eventTime\":<time>,\"event\":<aws.events.event.json>}}")
+    }
+}
+
+/// As much of a pattern as fits on a line or two.
+fn shortened(pattern: &str) -> String {
+    const MOST: usize = 160;
+    match pattern.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", pattern.get(..end).unwrap_or_default()),
+        None => pattern.to_owned(),
     }
 }
 

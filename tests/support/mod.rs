@@ -62,6 +62,18 @@ impl Emulator {
         answer
     }
 
+    /// Calls a service of an account by hand; `target` is what JSON protocols name the operation by.
+    pub fn call(&self, method: &str, account: &str, service: &str, path: &str, body: &str, target: &str) -> String {
+        let who = format!(
+            "AWS4-HMAC-SHA256 Credential={account}/20261122/eu-central-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
+        );
+        let mut headers = vec![("Authorization", who.as_str())];
+        if !target.is_empty() {
+            headers.extend([("X-Amz-Target", target), ("Content-Type", "application/x-amz-json-1.1")]);
+        }
+        self.request(method, path, body, &headers)
+    }
+
     /// The emulator's own log: every request that reached it.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.state.join("log")).unwrap()

@@ -5,13 +5,13 @@ use jiff::Timestamp;
 
 use super::upstreams::{Tie, spec};
 use crate::control::partition::{Granularity, PartitionSpec};
-use crate::control::schedule::{self, Fire, Schedule};
+use crate::control::schedule::{self, Fire, Schedule, When};
 use crate::language::manifest::Manifest;
 use crate::language::project::Pipeline;
 use crate::source::{Code, Finding, Findings, Span};
 
 /// Schedules are compared from here on, so that what is said does not depend on the day: a Sunday before a common week.
-const START: Timestamp = Timestamp::constant(1_796_515_199, 0); // 2026-12-05T23:59:59Z
+const START: Timestamp = Timestamp::constant(1_796_515_200, 0); // 2026-12-06T00:00:00Z
 /// How many fires are looked at, at most.
 const FIRES: usize = 60;
 
@@ -96,22 +96,24 @@ fn early(own: &Schedule, spec: &PartitionSpec, other: &Schedule, theirs: &Partit
 fn again(upstream: &Manifest, downstream: &Manifest, tie: &Tie, findings: &mut Findings) {
     let Some(spec) = spec(upstream).filter(|spec| spec.by != Granularity::None) else { return };
     let mut labels: Vec<(String, Span)> = Vec::new();
+    // A rate counts from its deployment, whenever that is: any beginning will do.
     for (schedule, span) in schedules(upstream, &spec) {
-        let fires = schedule::next(&schedule, START, FIRES).into_iter();
-        labels.extend(fires.filter_map(|fire| Some((spec.of_time(fire.utc)?, span))));
+        let fires: Vec<Timestamp> = match &schedule.when {
+            When::Rate(rate) => (0..2).filter_map(|nth| START.checked_add(rate.interval() * nth).ok()).collect(),
+            _ => schedule::next(&schedule, START, FIRES).into_iter().map(|fire| fire.utc).collect(),
+        };
+        labels.extend(fires.into_iter().filter_map(|fire| Some((spec.of_time(fire)?, span))));
     }
     labels.sort_by(|(one, _), (other, _)| one.cmp(other));
-    let count = |label: &str| labels.iter().filter(|(other, _)| other == label).count();
-    // The first partition may have begun before, and of the last not all fires are listed.
     let inner = labels.windows(2).find(|pair| matches!(pair, [(one, _), (other, _)] if one == other));
     let Some([(label, span), ..]) = inner else { return };
-    let (name, times) = (&upstream.name.value, count(label));
+    let name = &upstream.name.value;
     findings.push(
         Finding::at(
             Code::ManyRunsAPartition,
             *span,
             format!("`{name}` runs several times for one {}", spec.by.as_str()),
-            format!("{times} times for {label}, for example"),
+            format!("more than once for {label}, for example"),
         )
         .and(tie.placed.name, format!("`{}` runs again after each", downstream.name.value))
         .warning()
