@@ -136,7 +136,7 @@ impl Reader<'_> {
                 Some(meant) => finding.fix(operator.span, meant, format!("did you mean `{meant}`?")),
                 None => finding.help("write `AND` or `OR`"),
             });
-        } else if tree.all_of.is_none() || tree.any_of.is_none() {
+        } else if tree.all_of.is_some() != tree.any_of.is_some() {
             self.push(
                 Finding::at(
                     Code::BadCondition,

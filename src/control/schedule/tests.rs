@@ -190,7 +190,8 @@ fn a_plan_is_read_back() {
     for expression in ["cron(0 3 * * ? *)", "rate(5 minutes)", "rate(1 day)"] {
         assert_eq!(Schedule::of_plan(&plan(expression)).unwrap().expression(), expression);
     }
-    assert!(Schedule::of_plan(&plan("at(2026-11-22T00:00:00)")).is_err());
+    assert_eq!(Schedule::of_plan(&plan("at(2026-11-22T00:00:00)")).unwrap().expression(), "at(2026-11-22T00:00:00)");
+    assert!(Schedule::of_plan(&plan("at(2026-11-22)")).is_err());
     assert!(Schedule::of_plan(&plan("cron(0 75 * * ? *)")).is_err());
 }
 

@@ -1,22 +1,16 @@
 //! Pipelines that wait for each other: none of them would ever start.
 
-use super::upstreams::{Tie, spec};
+use super::upstreams::Ties;
 use crate::control::partition::{Granularity, Offset, PartitionSpec};
 use crate::control::registry::{self, Edge, Look};
 use crate::language::project::Pipeline;
 use crate::source::{Code, Finding, Findings};
 
-pub fn check(pipelines: &[Pipeline], ties: &[Tie], findings: &mut Findings) {
+pub fn check(pipelines: &[Pipeline], ties: &Ties, findings: &mut Findings) {
     let (mut edges, mut placed) = (Vec::new(), Vec::new());
-    for tie in ties {
+    for tie in &ties.all {
         let Some(up) = tie.up else { continue };
-        let spec = |at: usize| pipelines.get(at).and_then(|pipeline| spec(&pipeline.manifest));
-        // Which way it looks matters only with an offset, which is rare.
-        let look = if tie.placed.leaf.offset == Offset::ZERO {
-            Look::Same
-        } else {
-            look(tie.placed.leaf.offset, spec(tie.down).as_ref(), spec(up).as_ref())
-        };
+        let look = look(tie.placed.leaf.offset, ties.spec(tie.down), ties.spec(up));
         edges.push(Edge { down: tie.down, up, look });
         placed.push(&tie.placed);
     }

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::upstreams::{Tie, spec};
+use super::upstreams::{Tie, Ties};
 use crate::control::partition::{Granularity, PartitionSpec};
 use crate::control::schedule::{self, Fire, Schedule, When};
 use crate::language::manifest::Manifest;
@@ -15,22 +15,22 @@ const START: Timestamp = Timestamp::constant(1_796_515_200, 0); // 2026-12-06T00
 /// How many fires are looked at, at most.
 const FIRES: usize = 60;
 
-pub fn check(pipelines: &[Pipeline], ties: &[Tie], findings: &mut Findings) {
+pub fn check(pipelines: &[Pipeline], ties: &Ties, findings: &mut Findings) {
     let mut said_down = vec![false; pipelines.len()];
     let mut said_up = vec![false; pipelines.len()];
     let first = |said: &mut Vec<bool>, at: usize| said.get_mut(at).is_some_and(|said| !std::mem::replace(said, true));
-    for tie in ties {
+    for tie in &ties.all {
         let manifest = |at: usize| pipelines.get(at).map(|pipeline| &pipeline.manifest);
         let Some(downstream) = manifest(tie.down) else { continue };
         let upstream = tie.up.filter(|up| *up != tie.down).and_then(manifest);
         let scheduled = downstream.triggers.as_ref().is_some_and(|triggers| !triggers.schedule.0.is_empty());
         if scheduled && tie.up != Some(tie.down) && first(&mut said_down, tie.down) {
-            guessed(downstream, upstream, tie, findings);
+            guessed(downstream, upstream, tie, ties, findings);
         }
         if let (Some(up), Some(upstream)) = (tie.up, upstream)
             && first(&mut said_up, up)
         {
-            again(upstream, downstream, tie, findings);
+            again(upstream, downstream, (tie, ties.spec(up)), findings);
         }
     }
 }
@@ -46,18 +46,18 @@ fn schedules(manifest: &Manifest, spec: &PartitionSpec) -> Vec<(Schedule, Span)>
 }
 
 /// A pipeline that waits for another and has a schedule too: the schedule does not wait.
-fn guessed(downstream: &Manifest, upstream: Option<&Manifest>, tie: &Tie, findings: &mut Findings) {
-    let Some(own) = spec(downstream) else { return };
+fn guessed(downstream: &Manifest, upstream: Option<&Manifest>, tie: &Tie, ties: &Ties, findings: &mut Findings) {
+    let Some(own) = ties.spec(tie.down) else { return };
     let name = &tie.placed.leaf.pipeline;
-    let mut all = schedules(downstream, &own).into_iter();
+    let mut all = schedules(downstream, own).into_iter();
     let Some((schedule, span)) = all.next() else { return };
     let early = upstream.and_then(|upstream| {
-        let theirs = spec(upstream)?;
-        let times: Vec<(Schedule, Span)> = schedules(upstream, &theirs);
+        let theirs = ties.spec(tie.up?)?;
+        let times: Vec<(Schedule, Span)> = schedules(upstream, theirs);
         std::iter::once((schedule, span)).chain(all).find_map(|(schedule, span)| {
             times
                 .iter()
-                .find_map(|(other, place)| early(&schedule, &own, other, &theirs).map(|said| (said, span, *place)))
+                .find_map(|(other, place)| early(&schedule, own, other, theirs).map(|said| (said, span, *place)))
         })
     });
     let finding = match early {
@@ -93,11 +93,16 @@ fn early(own: &Schedule, spec: &PartitionSpec, other: &Schedule, theirs: &Partit
 }
 
 /// An upstream whose schedule fires several times within one of its partitions: each time is a new run of that partition.
-fn again(upstream: &Manifest, downstream: &Manifest, tie: &Tie, findings: &mut Findings) {
-    let Some(spec) = spec(upstream).filter(|spec| spec.by != Granularity::None) else { return };
+fn again(
+    upstream: &Manifest,
+    downstream: &Manifest,
+    (tie, spec): (&Tie, Option<&PartitionSpec>),
+    findings: &mut Findings,
+) {
+    let Some(spec) = spec.filter(|spec| spec.by != Granularity::None) else { return };
     let mut labels: Vec<(String, Span)> = Vec::new();
     // A rate counts from its deployment, whenever that is: any beginning will do.
-    for (schedule, span) in schedules(upstream, &spec) {
+    for (schedule, span) in schedules(upstream, spec) {
         let fires: Vec<Timestamp> = match &schedule.when {
             When::Rate(rate) => (0..2).filter_map(|nth| START.checked_add(rate.interval() * nth).ok()).collect(),
             _ => schedule::next(&schedule, START, FIRES).into_iter().map(|fire| fire.utc).collect(),

@@ -23,24 +23,44 @@ pub struct Tie {
     pub placed: PlacedLeaf,
 }
 
-/// Every condition of every pipeline, in the order written.
-pub fn ties(pipelines: &[Pipeline]) -> Vec<Tie> {
+/// Who waits for whom in a project.
+pub struct Ties {
+    /// Every condition of every pipeline, in the order written.
+    pub all: Vec<Tie>,
+    /// How the times of each pipeline become partitions; looked at once, because a zone is found by its name.
+    specs: Vec<Option<PartitionSpec>>,
+}
+
+impl Ties {
+    /// How a pipeline's times become partitions.
+    pub fn spec(&self, at: usize) -> Option<&PartitionSpec> {
+        self.specs.get(at)?.as_ref()
+    }
+}
+
+/// Reads the conditions of every pipeline.
+pub fn ties(pipelines: &[Pipeline]) -> Ties {
+    let tree = |pipeline: &Pipeline| pipeline.manifest.triggers.as_ref().is_some_and(|it| it.executions.is_some());
+    if !pipelines.iter().any(tree) {
+        return Ties { all: Vec::new(), specs: Vec::new() };
+    }
+    let specs: Vec<Option<PartitionSpec>> = pipelines.iter().map(|pipeline| spec(&pipeline.manifest)).collect();
     let names: HashMap<&str, usize> =
         pipelines.iter().enumerate().rev().map(|(at, pipeline)| (pipeline.manifest.name.as_str(), at)).collect();
     let mut ties = Vec::new();
     for (down, manifest) in pipelines.iter().map(|pipeline| &pipeline.manifest).enumerate() {
         let Some(tree) = manifest.triggers.as_ref().and_then(|triggers| triggers.executions.as_ref()) else { continue };
-        let read = executions::leaves(tree, &manifest.name, spec(manifest).as_ref());
+        let read = executions::leaves(tree, &manifest.name, specs.get(down).and_then(Option::as_ref));
         ties.extend(read.leaves.into_iter().map(|placed| {
             let up = names.get(placed.leaf.pipeline.as_str()).copied();
             Tie { down, up, placed }
         }));
     }
-    ties
+    Ties { all: ties, specs }
 }
 
 /// How a manifest's times become partitions; `None` if that is wrong, which is reported elsewhere.
-pub fn spec(manifest: &Manifest) -> Option<PartitionSpec> {
+fn spec(manifest: &Manifest) -> Option<PartitionSpec> {
     let partition = manifest.partition.as_ref().map(|partition| &partition.value);
     let or = |text: Option<&crate::source::Spanned<String>>, default: &str| {
         text.map_or(default, |text| &text.value).to_owned()
@@ -54,18 +74,18 @@ pub fn spec(manifest: &Manifest) -> Option<PartitionSpec> {
     .ok()
 }
 
-pub fn check(pipelines: &[Pipeline], ties: &[Tie], findings: &mut Findings) {
-    unknown(pipelines, ties, findings);
+pub fn check(pipelines: &[Pipeline], ties: &Ties, findings: &mut Findings) {
+    unknown(pipelines, &ties.all, findings);
     let mut said: HashMap<(usize, usize), Span> = HashMap::new();
-    for tie in ties {
+    for tie in &ties.all {
         let Some(up) = tie.up.filter(|up| *up != tie.down) else { continue };
         if said.insert((tie.down, up), tie.placed.name).is_some() {
             continue;
         }
         let manifest = |at: usize| pipelines.get(at).map(|pipeline| &pipeline.manifest);
         let (Some(upstream), Some(downstream)) = (manifest(up), manifest(tie.down)) else { continue };
-        let (Some(theirs), Some(own)) = (spec(upstream), spec(downstream)) else { continue };
-        if let Err((why, help)) = nesting::nesting(&theirs, &own) {
+        let (Some(theirs), Some(own)) = (ties.spec(up), ties.spec(tie.down)) else { continue };
+        if let Err((why, help)) = nesting::nesting(theirs, own) {
             let place = upstream.partition.as_ref().map_or(upstream.name.span, |partition| partition.span);
             findings.push(
                 Finding::at(
