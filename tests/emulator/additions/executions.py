@@ -4,7 +4,7 @@ AWS: every state of every branch is in the history, each event names the one bef
 their own and stop when a sibling fails; Parallel and Succeed evaluate `Arguments` and `Output`; the machine's
 `TimeoutSeconds` ends the execution TIMED_OUT; StopExecution and a task's `TimeoutSeconds` end what the task runs.
 MiniStack: branches leave no events, share variables, run on; `Output` of Parallel and Succeed and the machine's
-timeout are ignored; one assignment sees another of the same state.
+timeout are ignored; one assignment sees another of the same state; a Choice takes any value for true and has no Output of its own.
 In: MiniStack's record of an execution. Out: the record with its history and status. It refuses to know what a task
 does (`tasks`), what a Map iterates over (`maps`), and when a state is tried again (`retries`).
 """
@@ -144,10 +144,22 @@ def _state(kind: str, state: State, data: Any, execution: dict[str, Any], contex
         if sfn._state_query_language(state, context) == "JSONata":
             return sfn._apply_jsonata_output(state, data, context, default=data), None
         return sfn._apply_output_path(state, sfn._apply_input_path(state, data, context), context), None
+    if kind == "Choice" and sfn._state_query_language(state, context) == "JSONata":
+        return _choice(state, data, context)
     simple = {"Pass": sfn._execute_pass, "Choice": sfn._execute_choice, "Wait": sfn._execute_wait}.get(kind)
     if simple is None:
         raise sfn._ExecutionError("States.Runtime", f"there is no state type '{kind}'")
     return simple(state, data, context)
+
+
+def _choice(state: State, data: Any, context: Context) -> tuple[Any, str | None]:
+    """The first rule whose condition is true; without one, the state's own Output and Assign and its Default."""
+    for rule in [*state["Choices"], {"Condition": "Default" in state, **state, "Next": state.get("Default")}]:
+        if sfn._jsonata_state_field(rule, "Condition", "boolean", data, context):
+            output = sfn._apply_jsonata_output(rule, data, context, default=data)
+            sfn._apply_state_assign(rule, data, context)
+            return output, rule["Next"]
+    raise sfn._ExecutionError("States.NoChoiceMatched", "no rule matched, and there is no Default")
 
 
 def _parallel(state: State, data: Any, execution: dict[str, Any], context: Context) -> tuple[Any, str | None]:
@@ -239,6 +251,6 @@ def install() -> None:
     patching.require(
         sfn, "_ExecutionError", "_SFN_WAIT_SCALE", "_apply_input_path", "_apply_jsonata_arguments", "_apply_jsonata_output",
         "_apply_jsonata_template", "_apply_output_path", "_apply_parameters", "_apply_result_path", "_apply_result_selector",
-        "_emit_execution_status_event", "_execute_choice", "_execute_pass", "_execute_wait", "_executions",
+        "_emit_execution_status_event", "_execute_choice", "_execute_pass", "_execute_wait", "_executions", "_jsonata_state_field",
         "_fail_state_error", "_next_or_end", "_state_machines", "_state_query_language",
     )  # fmt: skip

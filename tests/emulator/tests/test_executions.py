@@ -77,6 +77,18 @@ class Executions(unittest.TestCase):
         time.sleep(0.1)
         self.assertEqual((done["status"], machine.history(arn)[-1]["type"]), ("ABORTED", "ExecutionAborted"))
 
+    def test_a_choice_has_conditions_that_are_boolean_and_a_default_of_its_own(self) -> None:
+        def of(condition: str, **more: object) -> dict[str, object]:
+            choice = {"Type": "Choice", "Choices": [{"Condition": f"{{% {condition} %}}", "Output": "rule", "Next": "end"}]} | more
+            return Machine(ACCOUNT, {"which": choice, "end": {"Type": "Succeed"}}, "which").run()
+
+        default = {"Default": "end", "Output": "default"}
+        self.assertEqual(of("1 = 1", **default)["output"], '"rule"')
+        self.assertEqual(of("1 = 2", **default)["output"], '"default"')
+        self.assertEqual(of("1 = 2")["error"], "States.NoChoiceMatched")
+        self.assertEqual(of("'yes'", **default)["error"], "States.QueryEvaluationError")
+        self.assertEqual(of("$states.input.no", **default)["error"], "States.QueryEvaluationError")
+
     def test_retries_happen_with_scaled_waits(self) -> None:
         task = {
             "Type": "Task",
