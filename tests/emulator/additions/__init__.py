@@ -49,6 +49,7 @@ MODULES = (
     "faults",
     "mails",
     "simulator",
+    "function_roles",
 )
 
 
