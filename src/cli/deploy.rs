@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use super::aws::{EnvironmentArg, Here, Tone, act, count, size, took};
 use super::change_list::Question;
 use super::stack_progress::{self, Purposes, Watched};
-use super::{Exit, Failure, Terminal, select};
+use super::{Exit, Failure, Terminal, roles, select};
 use crate::cloud::artifacts::{self, Uploaded};
 use crate::cloud::failure::sentence;
 use crate::cloud::stack::{self, ChangeSet, Event, Phase, Proposal, Request, Stack, StackState, Watch, changes};
@@ -58,6 +58,10 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let compiled = compile_selected(&mut here, &args.select)?;
     let session = here.session().await?;
     account::check_version(&session).await?;
+    let lacking = roles::check(&here, &session, &compiled, terminal).await;
+    if lacking.has_errors() {
+        return Err(Failure::new(here.files, lacking));
+    }
 
     let mut outcomes: Vec<(&Compiled, Outcome)> = Vec::new();
     for one in &compiled {

@@ -18,6 +18,7 @@ pub mod graph;
 pub mod init;
 pub mod logs;
 pub mod render;
+pub mod roles;
 pub mod run;
 pub mod schedules;
 pub mod schema;

@@ -18,7 +18,7 @@ use crate::cloud::network::{self, Subnet};
 use crate::cloud::stack::{self, ChangeSet, Event, Proposal, Request, StackState, Template, Watch, changes};
 use crate::cloud::{CloudResult, Session};
 use crate::control::{archive, digest, names};
-use crate::source::{Code, Finding};
+use crate::source::{Code, Finding, Spanned};
 
 const BOOTSTRAP: &str = include_str!("../../templates/bootstrap.yaml");
 const ACCOUNT: &str = include_str!("../../templates/account.yaml");
@@ -73,7 +73,7 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let account = Half {
         stack: names::ACCOUNT_STACK,
         template: ACCOUNT,
-        parameters: network.parameters(key, function.architecture),
+        parameters: network.parameters(key, function.architecture).into_iter().chain(demands(&here)).collect(),
     };
     match (first, setup.make(&account).await?) {
         (_, Step::Stopped) => return Ok(Exit::Fault),
@@ -204,6 +204,22 @@ impl Network {
         ];
         parameters.map(|(name, value)| (name.to_owned(), value)).into()
     }
+}
+
+/// What the environment demands of the account's own roles.
+fn demands(here: &Here) -> impl Iterator<Item = (String, String)> {
+    let text = |demand: &Option<Spanned<String>>| demand.as_ref().map(|demand| demand.value.clone());
+    let demands = &here.project.demands;
+    let boundary = text(&demands.boundary).map(|boundary| match boundary.starts_with("arn:") {
+        true => boundary,
+        false => format!("arn:aws:iam::{}:policy/{boundary}", here.environment.account),
+    });
+    let given = [
+        ("RolePath", text(&demands.path).unwrap_or_else(|| "/".to_owned())),
+        ("RolePrefix", text(&demands.prefix).unwrap_or_default()),
+        ("RoleBoundary", boundary.unwrap_or_default()),
+    ];
+    given.into_iter().map(|(name, value)| (name.to_owned(), value))
 }
 
 fn no_network(region: &str) -> Box<Finding> {

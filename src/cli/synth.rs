@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use super::aws::{EnvironmentArg, Here};
-use super::{Exit, Failure, Format, Terminal};
+use super::{Exit, Failure, Format, Terminal, roles};
 use crate::compile::checks::Size;
 use crate::compile::{self, Compiled};
 use crate::source::{Code, Finding};
@@ -73,6 +73,9 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
         let path = args.out.join(format!("{}.template.{}", one.pipeline, args.format.extension()));
         let changed = write(&path, &args.format.text(one)?)?;
         terminal.say(&describe(one, changed));
+        for policy in roles::needed(one, &environment.account, &environment.region) {
+            terminal.say(&format!("  {}", policy.replace('\n', "\n  ")));
+        }
         terminal.data(&format!("{}\n", path.display()));
     }
     Ok(Exit::Done)

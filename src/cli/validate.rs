@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::{Exit, Failure, Format, Terminal, schedules};
+use super::{Exit, Failure, Format, Terminal, roles, schedules};
 use crate::compile::{self, Compiled};
 use crate::language::project::{EnvironmentChoice, Workspace};
 use crate::source::{Files, Findings, Severity, Span};
@@ -34,6 +34,8 @@ struct Checked {
     environments: Vec<String>,
     /// By path, as compiled for the first environment that it compiles for.
     pipelines: BTreeMap<String, Option<Compiled>>,
+    /// Where a pipeline was compiled for first: account and region, by path.
+    places: BTreeMap<String, (String, String)>,
     /// Whether the dpc.yaml made sense, so that pipelines were looked for.
     complete: bool,
 }
@@ -52,7 +54,9 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
         terminal.findings(&checked.files, &checked.findings, args.format);
     } else {
         if args.verbose {
-            checked.pipelines.iter().for_each(|(path, compiled)| describe(path, compiled.as_ref(), terminal));
+            checked.pipelines.iter().for_each(|(path, compiled)| {
+                describe(path, compiled.as_ref(), checked.places.get(path), terminal);
+            });
         }
         terminal.findings(&checked.files, &checked.findings, Format::Text);
         if !checked.findings.has_errors() {
@@ -79,6 +83,7 @@ fn check(environment: Option<String>, policy: Option<&Path>) -> Result<Checked, 
         findings: Findings::new(),
         environments,
         pipelines: BTreeMap::new(),
+        places: BTreeMap::new(),
         complete: false,
     };
     for choice in choices {
@@ -107,6 +112,10 @@ impl Checked {
             self.findings.extend(
                 found.into_iter().filter(|finding| finding.primary.as_ref().is_none_or(|label| is_new(label.span))),
             );
+            if let (Some(chosen), Some(_)) = (&project.environment, &compiled) {
+                let place = || (chosen.account.clone(), chosen.region.clone());
+                self.places.entry(pipeline.path.clone()).or_insert_with(place);
+            }
             let slot = self.pipelines.entry(pipeline.path.clone()).or_default();
             *slot = slot.take().or(compiled);
         }
@@ -137,7 +146,7 @@ fn overlap(one: Span, other: Span) -> bool {
 }
 
 /// What `-v` says of a pipeline.
-fn describe(path: &str, compiled: Option<&Compiled>, terminal: &Terminal) {
+fn describe(path: &str, compiled: Option<&Compiled>, place: Option<&(String, String)>, terminal: &Terminal) {
     let Some(compiled) = compiled else {
         return terminal.data(&format!("{path}\n  not compiled, because it has errors\n\n"));
     };
@@ -146,6 +155,10 @@ fn describe(path: &str, compiled: Option<&Compiled>, terminal: &Terminal) {
     if let Some(size) = compiled.sizes.iter().max_by_key(|size| size.percent()) {
         let (percent, what, amount, limit, unit) = (size.percent(), &size.what, size.amount, size.limit, size.unit);
         lines.push(format!("  nearest limit, at {percent} %: {what}, {amount} of {limit} {unit}"));
+    }
+    if let Some((account, region)) = place {
+        let needed = roles::needed(compiled, account, region).into_iter();
+        lines.extend(needed.map(|policy| format!("  {}", policy.replace('\n', "\n  "))));
     }
     terminal.data(&format!("{}\n\n", lines.join("\n")));
 }

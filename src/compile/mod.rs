@@ -7,6 +7,7 @@ pub mod checks;
 pub mod hatches;
 mod machine;
 mod permissions;
+pub mod roles;
 mod stack;
 mod triggers;
 
@@ -63,6 +64,8 @@ pub struct Compiled {
     pub tags: BTreeMap<String, String>,
     /// The place in the manifest that made each resource, by logical id.
     pub origins: BTreeMap<String, Span>,
+    /// What roles that exist already must be allowed.
+    pub brought: Vec<roles::Brought>,
     /// What `overrides` changed, in their order.
     pub changes: Vec<hatches::Change>,
     /// The state machine, as generated: `overrides` change it in the template.
@@ -170,12 +173,13 @@ impl<'a> Model<'a> {
         let integrations = checks::machine::verified(&machine);
         let plan = self.plan();
         let (template, mut origins) = stack::build(self, &machine, &integrations, &plan);
+        let (template, brought) = roles::apply(self.manifest, template, &mut origins, findings);
         let (template, changes) = hatches::apply(self.manifest, template, &mut origins, findings);
         let sizes = checks::sizes::measure(&template, &machine, &plan);
         let pipeline = self.name.to_owned();
         let uploads = self.body.steps.iter().flat_map(|made| made.uploads.iter().cloned()).collect();
         let tags = self.stack_tags();
-        Compiled { pipeline, template, plan, artifact, uploads, tags, origins, changes, machine, sizes }
+        Compiled { pipeline, template, plan, artifact, uploads, tags, origins, brought, changes, machine, sizes }
     }
 
     fn plan(&self) -> Plan {

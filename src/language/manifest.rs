@@ -9,6 +9,7 @@ use serde::Deserialize;
 use crate::alerts::Alert;
 use crate::compute::Compute;
 use crate::control::params::{Declared, Type};
+use crate::language::iam::{Iam, PipelineIam};
 use crate::language::raw::{Override, RawResource};
 use crate::language::values::{Location, Scalar};
 use crate::source::{Spanned, SpannedMap, Texts};
@@ -47,6 +48,8 @@ pub struct Environment {
     pub profile: Option<Spanned<String>>,
     /// Namespace of pipeline names. Default: the environment's name.
     pub space: Option<Spanned<String>>,
+    /// What every role that is made there must be like.
+    pub iam: Option<Spanned<Iam>>,
     /// Values for `${vars.name}`.
     #[serde(default)]
     #[schemars(schema_with = "crate::source::spanned::scalars")]
@@ -59,6 +62,8 @@ pub struct Environment {
 pub struct Defaults {
     /// The team that owns the pipelines.
     pub owner: Option<Spanned<String>>,
+    /// What every role that is made must be like, where the environment does not say.
+    pub iam: Option<Spanned<Iam>>,
     /// Tags of every stack; a pipeline's own win.
     #[serde(default)]
     #[schemars(schema_with = "crate::source::spanned::scalars")]
@@ -99,6 +104,13 @@ pub struct Manifest {
     /// Who hears of a run's end.
     #[serde(default)]
     pub alerts: Vec<Spanned<Alert>>,
+    /// Under which roles it works. Default: roles of its own.
+    #[schemars(extend("x-dpc-also" = ["roles"]))]
+    pub iam: Option<Spanned<PipelineIam>>,
+    /// What the environment demands of roles.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub demands: Iam,
     /// CloudFormation resources of your own, by logical id.
     #[serde(default)]
     pub resources: SpannedMap<Spanned<RawResource>>,

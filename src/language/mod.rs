@@ -6,6 +6,7 @@
 pub mod decode;
 pub mod environment;
 pub mod folder;
+pub mod iam;
 pub mod later;
 pub mod manifest;
 pub mod outline;

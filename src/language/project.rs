@@ -12,6 +12,7 @@ mod folder;
 
 use std::path::Path;
 
+use crate::language::iam::Iam;
 use crate::language::manifest::{Manifest, ProjectFile};
 use crate::language::policy::PolicyFile;
 use crate::language::{decode, environment, later, rules, vars};
@@ -48,6 +49,8 @@ pub struct Project {
     pub name: String,
     /// The environment chosen, if one was asked for.
     pub environment: Option<Resolved>,
+    /// What every role that is made there must be like.
+    pub demands: Iam,
     /// Pipelines that could be read, sorted by path. One with findings may be among them.
     pub pipelines: Vec<Pipeline>,
 }
@@ -210,6 +213,9 @@ impl Workspace {
                 let pipeline = Pipeline { path: source.path.clone(), folder: source.folder.clone(), manifest };
                 judged(&mut findings, |found| rules::pipeline(&pipeline, found));
                 rules::params::environments(&pipeline.manifest, &self.environments(), &mut findings);
+                if let Some(environment) = &environment {
+                    judged(&mut findings, |found| rules::in_environment(&pipeline, environment, found));
+                }
                 if let Some(policy) = &self.policy {
                     judged(&mut findings, |found| rules::policy::check(policy, &pipeline, found));
                 }
@@ -218,7 +224,8 @@ impl Workspace {
             loaded.findings.extend(findings);
         }
         rules::project(&pipelines, &mut loaded.findings);
-        loaded.project = Some(Project { name: project.project.value.clone(), environment, pipelines });
+        loaded.project =
+            Some(Project { name: project.project.value.clone(), environment, demands: defaults.demands, pipelines });
         loaded
     }
 }
@@ -253,13 +260,20 @@ impl Source {
 struct Defaults {
     owner: Option<Spanned<String>>,
     tags: SpannedMap<Spanned<String>>,
+    /// The environment's, and the project's where it is silent.
+    demands: Iam,
 }
 
 impl Defaults {
     fn of(project: &ProjectFile, environment: Option<&Resolved>, findings: &mut Findings) -> Self {
-        let mut defaults = Self { owner: project.defaults.owner.clone(), tags: project.defaults.tags.clone() };
+        let of_project = project.defaults.iam.as_ref().map(|iam| iam.value.clone()).unwrap_or_default();
+        let of_environment = environment.and_then(|chosen| project.environments.get(&chosen.name)?.iam.as_ref());
+        let demands = of_environment.map_or(of_project.clone(), |iam| iam.or(&of_project));
+        let of_pipelines = &project.defaults;
+        let mut defaults = Self { owner: of_pipelines.owner.clone(), tags: of_pipelines.tags.clone(), demands };
         if let Some(environment) = environment {
-            for text in defaults.owner.iter_mut().chain(defaults.tags.0.iter_mut().map(|(_, value)| value)) {
+            let tags = defaults.tags.0.iter_mut().map(|(_, value)| value);
+            for text in defaults.owner.iter_mut().chain(tags).chain(defaults.demands.texts_mut()) {
                 vars::substitute_text(text, environment, findings);
             }
         }
@@ -271,6 +285,7 @@ impl Defaults {
         if manifest.owner.is_none() {
             manifest.owner.clone_from(&self.owner);
         }
+        manifest.demands.clone_from(&self.demands);
         let own = std::mem::take(&mut manifest.tags.0);
         let inherited = self.tags.0.iter().filter(|(name, _)| !own.iter().any(|(other, _)| other.value == name.value));
         manifest.tags.0 = inherited.cloned().collect();

@@ -92,6 +92,11 @@ codes! {
     NoPolicy = "240" "policy file is not there";
     BadPolicy = "241" "rule of the policy makes no sense";
     PolicyViolated = "242" "policy is violated";
+    BadRole = "250" "not a role or a policy of IAM's";
+    BadRolePath = "251" "not a path or a prefix of roles";
+    ForeignRole = "252" "role belongs to another account";
+    RoleCannotServe = "253" "role cannot be given to cluster nodes";
+    RoleNameTooLong = "254" "name of a role would be too long";
 
     // 3xx: pipelines, triggers, time.
     NoSteps = "301" "pipeline has no steps";
@@ -196,6 +201,7 @@ codes! {
     OverrideTestFailed = "546" "template is not what an override tests for";
     ResourceCycle = "547" "resources wait for each other";
     BrokenDefinition = "548" "state machine broken by an override";
+    RoleLacks = "549" "role lacks permissions that a pipeline needs";
 
     // 6xx: AWS and deployment.
     NoCredentials = "601" "no AWS credentials";

@@ -9,6 +9,7 @@ mod cycles;
 mod environments;
 mod events;
 mod guesses;
+mod iam;
 mod kinds;
 pub mod names;
 mod needs;
@@ -25,6 +26,7 @@ mod time;
 mod upstreams;
 mod version;
 
+use crate::language::environment::Resolved;
 use crate::language::manifest::ProjectFile;
 use crate::language::project::Pipeline;
 use crate::source::{Code, Finding, Findings, Span, Spanned, suggest};
@@ -47,6 +49,7 @@ const RULES: &[Rule] = &[
     access::check,
     secrets::check,
     raw::check,
+    iam::check,
 ];
 
 /// Everything that is wrong within one pipeline.
@@ -62,6 +65,12 @@ pub fn project_file(project: &ProjectFile, findings: &mut Findings) {
     names::project_file(project, findings);
     environments::check(project, findings);
     tags::project_file(project, findings);
+    iam::project_file(project, findings);
+}
+
+/// What is wrong with a pipeline in this environment.
+pub fn in_environment(pipeline: &Pipeline, environment: &Resolved, findings: &mut Findings) {
+    iam::in_environment(pipeline, environment, findings);
 }
 
 /// Everything that is wrong between pipelines.
