@@ -18,14 +18,15 @@ use crate::source::{Code, Finding, Findings, Span, Spanned, suggest};
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Alert {
-    /// Statuses of a run: RUNNING, SUCCEEDED, FAILED, TIMED_OUT, ABORTED.
+    /// Statuses of a run: RUNNING, SUCCEEDED, FAILED, TIMED_OUT, ABORTED, SKIPPED.
     pub events: Vec<Spanned<String>>,
     /// An e-mail address; SNS asks it to confirm once.
     pub email: Option<Spanned<String>>,
 }
 
-/// The statuses that can be announced. QUEUED passes in a moment, and nothing is SKIPPED without a precondition.
-const ANNOUNCED: &[Status] = &[Status::Running, Status::Succeeded, Status::Failed, Status::TimedOut, Status::Aborted];
+/// The statuses that can be announced. QUEUED is none: a run that waits will start or be skipped.
+const ANNOUNCED: &[Status] =
+    &[Status::Running, Status::Succeeded, Status::Failed, Status::TimedOut, Status::Aborted, Status::Skipped];
 
 /// Reports values that would announce nothing; `span` is the alert's.
 pub fn check(alert: &Alert, span: Span, findings: &mut Findings) {

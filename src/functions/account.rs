@@ -111,17 +111,13 @@ impl<S: Store, W: World> Account<S, W> {
     }
 
     /// A person is waiting for `run`, `rerun` and `backfill` and is told why nothing starts. Nobody reads the answer to
-    /// the others: there, a refusal must be an error, so that it ends in the dead-letter queue.
+    /// the others: there, a refusal must be an error, so that it ends in the dead-letter queue, or fails the step.
     async fn answer(&self, event: Value) -> CloudResult<Value> {
         let waits = event.get("source").and_then(|source| serde_json::from_value::<Source>(source.clone()).ok());
         let waits = matches!(waits, Some(Source::Run | Source::Rerun | Source::Backfill));
         match start::handle(self, event).await {
-            Ok(started) => Ok(started.to_json()),
-            Err(refusal) if waits && start::is_refusal(refusal.code) => {
-                let (code, message, help) = (refusal.code.id(), &refusal.message, &refusal.help);
-                Ok(json!({ "error": { "code": code, "message": message, "help": help } }))
-            }
-            Err(finding) => Err(finding),
+            Err(refusal) if waits && start::is_refusal(refusal.code) => Ok(start::refused(&refusal)),
+            answer => answer,
         }
     }
 }

@@ -20,6 +20,10 @@ pub mod sweep;
 mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_queue;
+#[cfg(test)]
+mod tests_sources;
 pub mod waiters;
 pub mod world;
 

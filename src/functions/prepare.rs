@@ -8,16 +8,20 @@ use serde_json::{Map, Value};
 
 use crate::cloud::runs::Run;
 use crate::control::arguments::{self, bad_partition, bad_plan};
-use crate::control::partition::PartitionSpec;
+use crate::control::nesting::{Nesting, nesting};
+use crate::control::partition::{Granularity, Offset, PartitionSpec};
 use crate::control::plan::Plan;
 use crate::control::render;
-use crate::control::run::{ENVELOPE_VERSION, Envelope, ExecutionInput, RunIdentity, Source};
+use crate::control::run::{ENVELOPE_VERSION, Envelope, ExecutionInput, RunIdentity, RunRef, Source};
 use crate::functions::account::Settings;
 use crate::functions::start::schedule_key;
 use crate::source::{Code, Finding};
 
 /// Step Functions takes 262,144 bytes of input: <https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html>.
 const INPUT_LIMIT: usize = 262_144;
+
+/// What is kept of an event: a row of the table holds 400 KB, and EventBridge delivers 256 KB.
+const EVENT_LIMIT: usize = 100 * 1024;
 
 /// What an envelope wants, made definite.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,11 +52,12 @@ pub fn wish(plan: &Plan, envelope: &Envelope, now: Timestamp) -> Result<Wish, Bo
     };
     let partition = match (envelope.source, &envelope.partition, scheduled_time) {
         (_, _, Some(due)) => of_time(due)?,
-        (Source::Event, _, _) if let (Some(from), Some(event)) = (&plan.partition.from, &envelope.event) => {
-            arguments::partition_of_event(plan, from, event)?
-        }
-        (Source::Event, _, _) => of_time(time(pipeline, "eventTime", envelope.event_time.as_deref())?)?,
+        (Source::Event, _, _) => match (&plan.partition.from, event(envelope)?) {
+            (Some(from), event) => arguments::partition_of_event(plan, from, event)?,
+            (None, _) => of_time(time(pipeline, "eventTime", envelope.event_time.as_deref())?)?,
+        },
         (_, Some(label), _) => spec.parse(label, pipeline).map_err(|problem| bad_partition(&problem))?.label,
+        (Source::Pipeline, None, _) => of_parent(&spec, envelope)?,
         // A person who names none means the one that a schedule would take now.
         (_, None, _) => of_time(now)?,
     };
@@ -65,6 +70,65 @@ pub fn wish(plan: &Plan, envelope: &Envelope, now: Timestamp) -> Result<Wish, Bo
         return Err(Box::new(Finding::new(Code::BadEnvelope, message).help("give a `key` of 1 to 512 bytes")));
     }
     Ok(Wish { partition, key, scheduled_time })
+}
+
+/// The event of an envelope, small enough to be kept.
+fn event(envelope: &Envelope) -> Result<&Value, Box<Finding>> {
+    let pipeline = &envelope.pipeline;
+    let Some(event) = &envelope.event else {
+        let message = format!("a request to start `{pipeline}` for an event does not hold the event");
+        return Err(Box::new(Finding::new(Code::BadEnvelope, message).help("deploy the pipeline again")));
+    };
+    let size = event.to_string().len();
+    if size > EVENT_LIMIT {
+        let message =
+            format!("an event for `{pipeline}` has {size} bytes, and at most {EVENT_LIMIT} are kept with a run");
+        return Err(Box::new(
+            Finding::new(Code::EventTooLarge, message)
+                .why("a run that could not say what it was started for could not be started again")
+                .help("let the sender put the payload into S3 and send its address, or start the run with `dpc run`"),
+        ));
+    }
+    Ok(event)
+}
+
+/// The partition that a step of another pipeline means when it names none: its own run's, or the longer one around it.
+fn of_parent(spec: &PartitionSpec, envelope: &Envelope) -> Result<String, Box<Finding>> {
+    let pipeline = &envelope.pipeline;
+    let parent = envelope.parent.as_deref().unwrap_or_default();
+    let Some(run) = RunRef::of_execution_name(parent) else {
+        let message = format!("a request to start `{pipeline}` names neither a partition nor a run: `{parent}`");
+        return Err(Box::new(Finding::new(Code::BadEnvelope, message).help("deploy the pipeline that asks again")));
+    };
+    if spec.by == Granularity::None {
+        return Ok("none".to_owned());
+    }
+    let label = &run.id.partition;
+    let refused = |why: String| {
+        let message = format!("run `{run}` cannot say which partition of `{pipeline}` it means: {why}");
+        let help = format!("write it in the step: `pipeline: {{ name: {pipeline}, partition: \"{{{{ … }}}}\" }}`");
+        Box::new(Finding::new(Code::WrongPartition, message).help(help))
+    };
+    let by = Granularity::of_label(label).unwrap_or(Granularity::None);
+    if by == Granularity::None {
+        return Err(refused(format!("it has none, and `{pipeline}` is partitioned by {}", spec.by.as_str())));
+    }
+    // The label is a stretch of the calendar; that of the run's own pipeline and this one's are taken to be the same.
+    let plain = |by| PartitionSpec::new(by, Offset::ZERO, spec.zone.clone()).map_err(|problem| bad_partition(&problem));
+    match nesting(&plain(by)?, &plain(spec.by)?) {
+        Ok(Nesting::Same) => Ok(label.clone()),
+        Ok(Nesting::Finer) => {
+            let start = plain(by)?.parse(label, pipeline).map_err(|problem| bad_partition(&problem))?.bounds;
+            let around = start.and_then(|(start, _)| plain(spec.by).ok()?.of_time(start));
+            around.ok_or_else(|| refused(format!("`{label}` is not in the calendar")))
+        }
+        Ok(Nesting::Coarser | Nesting::Unpartitioned) => Err(refused(format!(
+            "`{label}` is a {}, and `{pipeline}` is partitioned by {}",
+            by.as_str(),
+            spec.by.as_str()
+        ))),
+        Err((why, _)) => Err(refused(why)),
+    }
 }
 
 fn time(pipeline: &str, name: &str, text: Option<&str>) -> Result<Timestamp, Box<Finding>> {

@@ -52,25 +52,63 @@ impl Answer {
 
 /// Codes by which the door says no: nothing was claimed, and the same envelope will be refused again.
 pub fn is_refusal(code: Code) -> bool {
-    matches!(code, Code::BadEnvelope | Code::NotRegistered | Code::OtherSpace | Code::WrongPartition | Code::BadParams)
+    matches!(
+        code,
+        Code::BadEnvelope
+            | Code::NotRegistered
+            | Code::OtherSpace
+            | Code::WrongPartition
+            | Code::BadParams
+            | Code::EventTooLarge
+    )
 }
 
 /// Reads an envelope and lets it in.
 ///
 /// # Errors
 /// Refusals ([`is_refusal`]), and what AWS refuses.
-pub async fn handle<S: Store, W: World>(account: &Account<S, W>, envelope: Value) -> CloudResult<Answer> {
-    let envelope: Envelope = serde_json::from_value(envelope).map_err(|error| {
+pub async fn handle<S: Store, W: World>(account: &Account<S, W>, envelope: Value) -> CloudResult<Value> {
+    let envelope = read(envelope)?;
+    if let Some(other) = account.taken_by(&envelope).await? {
+        tracing::info!(pipeline = envelope.pipeline, key = envelope.key, other, "ignored: another pipeline takes it");
+        return Ok(json!({ "ignored": envelope.key, "takenBy": other }));
+    }
+    match (account.start(&envelope).await, &envelope.task_token) {
+        (Ok(started), _) => Ok(started.to_json()),
+        // Nobody reads the answer to a step that waits for a token.
+        (Err(refusal), Some(token)) if is_refusal(refusal.code) => {
+            account.refuse_waiter(token, &refusal).await?;
+            Ok(refused(&refusal))
+        }
+        (Err(finding), _) => Err(finding),
+    }
+}
+
+/// A refusal as the answer to whoever asked.
+pub fn refused(refusal: &Finding) -> Value {
+    json!({ "error": { "code": refusal.code.id(), "message": refusal.message, "help": refusal.help } })
+}
+
+fn read(envelope: Value) -> CloudResult<Envelope> {
+    serde_json::from_value(envelope).map_err(|error| {
         Box::new(
             Finding::new(Code::BadEnvelope, format!("a request to start a run cannot be read: {error}"))
                 .why("the account function and whoever asks must be of the same version of dpc")
                 .help("run `dpc setup account` and `dpc deploy` with the same dpc"),
         )
-    })?;
-    account.start(&envelope).await
+    })
 }
 
 impl<S: Store, W: World> Account<S, W> {
+    /// The pipeline that takes an event instead of this one: its prefix in the bucket is the longer one.
+    async fn taken_by(&self, envelope: &Envelope) -> CloudResult<Option<String>> {
+        let (Source::Event, Some(event)) = (envelope.source, &envelope.event) else { return Ok(None) };
+        let Some(registration) = self.store.registration(&envelope.pipeline).await? else { return Ok(None) };
+        let mut triggers = registration.plan.events.iter();
+        let trigger = triggers.find(|trigger| Some(&trigger.id) == envelope.trigger.as_ref());
+        Ok(trigger.and_then(|trigger| trigger.taken_by(event)).map(str::to_owned))
+    }
+
     /// The run that this envelope stands for, started.
     ///
     /// # Errors

@@ -279,6 +279,8 @@ pub(super) struct Fake {
     pub(super) clock: Cell<Timestamp>,
     pub(super) executions: RefCell<BTreeMap<String, Execution>>,
     pub(super) inputs: RefCell<BTreeMap<String, Value>>,
+    /// Each execution with those that ran when it was started.
+    pub(super) met: RefCell<Vec<(String, Vec<String>)>>,
     pub(super) refuses: RefCell<Option<String>>,
     pub(super) clusters: RefCell<Vec<(String, String)>>,
     pub(super) published: RefCell<Vec<Announcement>>,
@@ -306,6 +308,12 @@ impl World for Fake {
             if self.executions.borrow().contains_key(&arn) {
                 return Started::Before;
             }
+            let at_work = |others: &BTreeMap<String, Execution>| {
+                let others = others.values().filter(|other| other.status == "RUNNING");
+                others.map(|other| other.arn.rsplit(':').next().unwrap().to_owned()).collect()
+            };
+            let others = at_work(&self.executions.borrow());
+            self.met.borrow_mut().push((name.to_owned(), others));
             let execution = Execution {
                 arn: arn.clone(),
                 status: "RUNNING".into(),
@@ -381,6 +389,7 @@ pub(super) fn account() -> TestAccount {
         clock: Cell::new(at("2026-11-22T02:00:01Z")),
         executions: RefCell::default(),
         inputs: RefCell::default(),
+        met: RefCell::default(),
         refuses: RefCell::default(),
         clusters: RefCell::default(),
         published: RefCell::default(),
@@ -463,6 +472,17 @@ impl TestAccount {
         if releases {
             self.world.clusters.borrow_mut().clear();
         }
+    }
+
+    /// The execution of this run ends, and its machine has released its cluster. Answers the event about it.
+    pub(super) fn end_run(&self, run: &str, status: &str) -> Value {
+        let name = run.parse::<RunRef>().unwrap().execution_name();
+        let mut executions = self.world.executions.borrow_mut();
+        let execution = executions.values_mut().find(|execution| execution.arn.ends_with(&format!(":{name}"))).unwrap();
+        execution.status = status.to_owned();
+        execution.stopped_at = Some(self.world.now());
+        self.world.clusters.borrow_mut().retain(|(of, _)| *of != name);
+        status_event(execution)
     }
 
     /// The status event that Step Functions sends about the execution as it is now.

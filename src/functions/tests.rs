@@ -11,7 +11,7 @@ use crate::control::run::Status;
 use crate::source::{Code, Files, Finding, Findings};
 
 /// Compares what a person reads with `fixtures/broken/<code>/expected.txt`.
-fn assert_reads(finding: &Finding) {
+pub(super) fn assert_reads(finding: &Finding) {
     use crate::source::render::{TextStyle, text};
     assert_says(
         finding.code,
@@ -29,20 +29,20 @@ fn assert_says(code: Code, said: &str) {
     assert_eq!(said, std::fs::read_to_string(&path).unwrap_or_default(), "{path}");
 }
 
-fn refused(account: &TestAccount, event: Value) -> Box<Finding> {
+pub(super) fn refused(account: &TestAccount, event: Value) -> Box<Finding> {
     account.event(event).expect_err("the function should refuse")
 }
 
-fn with(mut event: Value, name: &str, value: Value) -> Value {
+pub(super) fn with(mut event: Value, name: &str, value: Value) -> Value {
     event[name] = value;
     event
 }
 
-fn by_hand(partition: &str, key: &str) -> Value {
+pub(super) fn by_hand(partition: &str, key: &str) -> Value {
     json!({ "version": 1, "space": "prod", "pipeline": "listings", "source": "run", "key": key, "partition": partition })
 }
 
-fn statuses(account: &TestAccount) -> Vec<Status> {
+pub(super) fn statuses(account: &TestAccount) -> Vec<Status> {
     account.world.published.borrow().iter().map(|said| said.status).collect()
 }
 
@@ -147,6 +147,8 @@ fn refusals_read_well() {
     let trigger = |partition: &str| with(by_hand(partition, "k"), "source", json!("trigger"));
     assert_reads(&refused(&account, trigger("2026-11")));
     assert_reads(&refused(&account, with(trigger("2026-11-21"), "params", json!({ "limit": 1 }))));
+    let large = with(with(fire(), "source", json!("event")), "event", json!({ "detail": "x".repeat(110_000) }));
+    assert_reads(&refused(&account, with(large, "eventTime", json!("2026-11-22T02:00:00Z"))));
     assert!(account.store.runs.borrow().is_empty());
 }
 

@@ -21,8 +21,6 @@ const NOT_HERE: &str = "use `alerts: [{ events: [FAILED], email: team@example.co
 
 /// In paths, `*` is every value of a mapping, and `[]` every item of a list, or the value itself where it is no list.
 const KEYS: &[Key] = &[
-    key("", "overlap", "leave it out: runs of different partitions run side by side"),
-    key("", "when", "let the first step decide: a script that ends with 0 and does nothing"),
     key("", "timeout", "put a `timeout` on each step"),
     key("", "failFast", "leave it out: a failed step stops its dependents, the others finish"),
     key("", "jobs", "write the step out in each pipeline"),
@@ -125,7 +123,7 @@ mod tests {
 
     #[test]
     fn keys_of_later_versions_are_refused_where_they_stand() {
-        assert_eq!(refused("overlap: skip\nname: x\n"), ["`overlap` is not supported yet"]);
+        assert_eq!(refused("slack: x\nname: x\n"), ["`slack` is not supported yet"]);
         assert_eq!(
             refused("alerts: [{ events: [step], email: a@b.c }, { events: [FAILED], slack: '#x' }]\n"),
             ["`slack` is not supported yet", "`step` is not supported yet"]

@@ -92,6 +92,12 @@ pub struct Manifest {
     /// Values that a caller may give, for `{{ params.name }}`.
     #[serde(default)]
     pub params: SpannedMap<Spanned<Param>>,
+    /// Precondition of a run, looked at when it is asked for: one `{{ }}` that is true or false. When it is false, the run
+    /// is recorded as SKIPPED and nothing starts.
+    pub when: Option<Spanned<String>>,
+    /// What a run does while one of another partition is at work: allow, skip, queue or latest. Default: queue. Runs of
+    /// one partition never overlap.
+    pub overlap: Option<Spanned<String>>,
     /// What starts it; `dpc run` always can.
     pub triggers: Option<Spanned<Triggers>>,
     /// Compute profiles by name.

@@ -239,6 +239,9 @@ codes! {
     StartRefused = "708" "Step Functions refused to start the run";
     AlreadyRegistered = "709" "pipeline is registered by another stack";
     BadPlan = "710" "plan of a pipeline cannot be read";
+    BadOverlap = "770" "not a way for runs to overlap";
+    SkipsTriggers = "772" "triggers would be skipped";
+    EventTooLarge = "771" "event is too large to be kept with a run";
     NotDeployed = "751" "pipeline is not deployed";
     NoSuchRun = "752" "there is no such run";
     RunFailed = "753" "run failed";

@@ -57,11 +57,16 @@ pub fn announcement(run: &Run) -> Announcement {
         let _ = write!(text, "\n{cause}\n");
     }
     let next = match status {
+        Status::Skipped => format!("dpc status {pipeline}"),
         _ if run.execution.is_none() => format!("dpc run {pipeline} --partition {}", id.partition),
         Status::Failed | Status::TimedOut | Status::Aborted => format!("dpc logs {}", run.reference),
         _ => format!("dpc status {pipeline}"),
     };
-    let what = if run.execution.is_none() { "To start it again, once it is mended" } else { "To see more" };
+    let what = if run.execution.is_none() && status != Status::Skipped {
+        "To start it again, once it is mended"
+    } else {
+        "To see more"
+    };
     let _ = write!(text, "\n{what}:\n\n    {next}\n");
     Announcement { status, pipeline: pipeline.clone(), subject, text }
 }

@@ -13,6 +13,7 @@ mod iam;
 mod kinds;
 pub mod names;
 mod needs;
+mod overlap;
 pub mod params;
 mod paths;
 mod pipelines;
@@ -40,6 +41,7 @@ const RULES: &[Rule] = &[
     tags::check,
     time::check,
     events::check,
+    overlap::check,
     params::check,
     kinds::check,
     steps::check,

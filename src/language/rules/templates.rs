@@ -8,7 +8,9 @@ use crate::steps::{self, KINDS};
 
 /// Everything that is rendered when a run starts.
 pub fn rendered(manifest: &Manifest) -> impl Iterator<Item = Spanned<&str>> {
-    manifest.steps.iter().flat_map(|step| step.kinds().into_iter().flat_map(|(_, _, kind)| steps::templates(kind)))
+    let steps = manifest.steps.iter();
+    let steps = steps.flat_map(|step| step.kinds().into_iter().flat_map(|(_, _, kind)| steps::templates(kind)));
+    manifest.when.iter().map(|when| Spanned { value: when.value.as_str(), span: when.span }).chain(steps)
 }
 
 /// Whether a template may stand at this path of the tree.
