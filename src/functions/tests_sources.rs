@@ -51,7 +51,7 @@ fn an_event_may_name_its_partition() {
     assert_eq!(refused(&account, event("id-2", "in/2026-11")).code, Code::WrongPartition);
     plan(&account, |plan| plan.partition.from = Some("{{ event.detail.gone.date }}".into()));
     let refusal = refused(&account, event("id-3", "in/2026-11-03"));
-    assert!(refusal.message.contains("`partition.from`"), "{refusal:?}");
+    assert!(refusal.message.contains("`event.detail.gone` is undefined"), "{refusal:?}");
 }
 
 #[test]
