@@ -27,19 +27,6 @@ pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
             .help("remove it, or add `triggers.events`"),
         );
     }
-    if let Some((from, root)) = from.and_then(|from| Some((from, of_a_run(from)?))) {
-        let root = root.trim_end_matches('.');
-        findings.push(
-            Finding::at(
-                Code::FromWithoutEvents,
-                from.span,
-                format!("there is no `{root}` yet when `from` is read"),
-                "",
-            )
-            .why("it says which partition the run is to produce, so there is an event and no run")
-            .help("read `event`, such as `{{ event.detail.date }}`"),
-        );
-    }
     if let Some(from) = from.filter(|from| !from.contains("{{")) {
         findings.push(
             Finding::at(
@@ -51,13 +38,6 @@ pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
             .help("write a template such as `\"{{ event.detail.date }}\"`"),
         );
     }
-}
-
-/// A name that only a run has, where there is none yet.
-fn of_a_run(from: &str) -> Option<&'static str> {
-    let begins =
-        |at: usize| from.get(..at).is_some_and(|before| !before.ends_with(|c: char| c == '.' || c.is_alphanumeric()));
-    ["run.", "params."].into_iter().find(|root| from.match_indices(root).any(|(at, _)| begins(at)))
 }
 
 fn bucket(bucket: &Spanned<String>, findings: &mut Findings) {
