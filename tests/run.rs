@@ -34,4 +34,5 @@ fn a_run_is_followed_to_its_end_and_its_output_is_kept() {
     project.dpc(&["destroy", "listings", "--yes"], &aws).exits(0);
     let status = project.dpc(&["status"], &aws).exits(0);
     assert!(status.stdout.contains("not deployed") && status.stdout.contains("2026-11-20/1"), "{}", status.stdout);
+    emulator.nothing_was_denied();
 }

@@ -47,6 +47,12 @@ impl Emulator {
         self.request("POST", path, body, &[])
     }
 
+    /// Panics with the calls that the account function made without its role's leave; the emulator lets them pass.
+    pub fn nothing_was_denied(&self) {
+        let answer = self.request("GET", "/_dpc/denied", "", &[]);
+        assert!(answer.ends_with("[]"), "{answer}");
+    }
+
     /// Sends a request by hand, for what the tests have no client for.
     fn request(&self, method: &str, path: &str, body: &str, headers: &[(&str, &str)]) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
