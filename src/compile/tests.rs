@@ -285,6 +285,8 @@ tags: { stage: prod }
 partition: { by: day, offset: -1d, timezone: Europe/Berlin, from: "{{ event.time }}" }
 params:
   full: { type: bool, description: whether, default: false }
+  size: { type: enum, values: [small, large], required: false, environments: { prod: small } }
+  days: { type: list, items: date, default: [2026-01-01] }
 triggers:
   schedule:
     - { cron: "0 3 * * ? *", timezone: Europe/Rome }
@@ -344,6 +346,9 @@ const CHANGES: &[(&str, &str, &str)] = &[
     ("params.*.type", "type: bool", "type: string"),
     ("params.*.description", "description: whether", "description: if"),
     ("params.*.default", "default: false", "default: true"),
+    ("params.*.values", "[small, large]", "[small, huge]"),
+    ("params.*.required", "required: false", "required: true"),
+    ("params.*.items", "items: date", "items: string"),
     ("triggers", "pipeline: d,", "pipeline: e,"),
     ("triggers.schedule", "    - { rate: 5 minutes }\n", ""),
     ("triggers.schedule[].cron", "0 3 * * ? *", "0 4 * * ? *"),
@@ -414,13 +419,19 @@ const CHANGES: &[(&str, &str, &str)] = &[
     ("alerts[].email", "a@example.com", "b@example.com"),
 ];
 
-/// Keys whose value changes nothing: the language has one version, and a primary node is always one.
-const WITHOUT_EFFECT: &[&str] = &["version", "compute.*.emr.primary.count"];
+/// Keys whose value changes nothing: the language has one version, a primary node is always one, and whoever reads the
+/// project puts what a parameter is in an environment into its default.
+const WITHOUT_EFFECT: &[&str] = &["version", "compute.*.emr.primary.count", "params.*.environments"];
 
 /// Paths of all keys of a schema; `*` is a name that users choose.
 fn keys(schema: &Value, root: &Value, path: &str, out: &mut BTreeSet<String>) {
-    // A condition holds conditions: what is in one is in all.
-    if path.matches(".allOf").count() + path.matches(".anyOf").count() > 1 {
+    // A condition holds conditions, and an EMR configuration configurations: what is in one is in all.
+    let keys_in_path: Vec<&str> = path.split(['.', '[', ']']).filter(|key| !matches!(*key, "" | "*")).collect();
+    let repeated = |at: usize, key: &&str| keys_in_path.iter().skip(at + 1).any(|other| other == key);
+    let is_condition = path.matches(".allOf").count() + path.matches(".anyOf").count() > 1;
+    if is_condition
+        || keys_in_path.iter().enumerate().any(|(at, key)| repeated(at, key) && key.ends_with("onfigurations"))
+    {
         return;
     }
     if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
