@@ -76,7 +76,8 @@ impl Printer {
             What::Failed(seconds, reason) => {
                 (Tone::Bad, format!("failed after {}: {}", took(*seconds), first_line(reason)))
             }
-            What::Skipped => (Tone::Odd, "skipped, because a step that it needs did not succeed".to_owned()),
+            What::Skipped => (Tone::Odd, "skipped by its `when`, or with a step that it needs".to_owned()),
+            What::Blocked => (Tone::Odd, "not run, because something that it needs did not succeed".to_owned()),
         };
         let (first, rest) = word.split_once(' ').unwrap_or((&word, ""));
         let said = format!("{} {rest}", paint(terminal, tone, first));

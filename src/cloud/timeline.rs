@@ -40,6 +40,8 @@ pub enum What {
     Failed(f64, String),
     /// It never began, because a step that it needs did not succeed.
     Skipped,
+    /// Kept from running: something that it needs has failed.
+    Blocked,
 }
 
 /// How an execution stands.
@@ -151,8 +153,10 @@ impl Timeline {
                 Some(self.moment(at, name, What::Began))
             }
             "PassStateEntered" => {
-                let step = name.strip_suffix(": skipped")?.to_owned();
-                Some(self.moment(at, &step, What::Skipped))
+                let skipped = name.strip_suffix(": skipped").map(|step| (step.to_owned(), What::Skipped));
+                let blocked = || name.strip_suffix(": blocked").map(|step| (step.to_owned(), What::Blocked));
+                let (step, what) = skipped.or_else(blocked)?;
+                Some(self.moment(at, &step, what))
             }
             _ => None,
         }

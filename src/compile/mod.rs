@@ -4,14 +4,16 @@
 //! say why not. This floor refuses to know files, accounts and the network: its bytes are the same in every account.
 
 pub mod checks;
+mod clusters;
 pub mod hatches;
+mod lowering;
 mod machine;
 mod permissions;
 pub mod roles;
 mod stack;
 mod triggers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -20,6 +22,7 @@ use crate::compute::Compute;
 use crate::control::archive::{self, Archive};
 use crate::control::dag::{self, Flow};
 use crate::control::plan::{EventPlan, ParamPlan, PartitionPlan, Plan, SchedulePlan};
+use crate::control::render::late::{self, Root};
 use crate::control::run::Status;
 use crate::control::{digest, names};
 use crate::documents::policy::Statement;
@@ -30,7 +33,7 @@ use crate::language::folder;
 use crate::language::manifest::Manifest;
 use crate::language::project::Pipeline;
 use crate::source::{Findings, Span, Spanned};
-use crate::steps::{self, Bench, Step, Tree, Work};
+use crate::steps::{self, Argument, Bench, Step, Tree, Work};
 use crate::{alerts, compute};
 pub use triggers::Listeners;
 use triggers::{events, executions, schedules};
@@ -102,6 +105,7 @@ struct Made<'a> {
     span: Span,
     profile: Option<&'a str>,
     work: Work,
+    wants_output: bool,
     plan: Vec<(String, Tree)>,
     statements: Vec<Statement>,
     resources: Vec<(String, Resource)>,
@@ -148,10 +152,12 @@ impl<'a> Model<'a> {
         }
         let flow = dag::structure(&graph).ok()?;
         let tags = users_tags(manifest);
+        let read = outputs_read(manifest);
         let mut made = Vec::new();
         for (step, span) in steps {
             let profile = manifest.profile_of(step).map(|(name, compute)| (name.value.as_str(), &compute.value));
-            let bench = bench(name, step, profile, artifact, &tags);
+            let mut bench = bench(name, step, profile, artifact, &tags);
+            bench.wants_output = read.contains(step.name.value.as_str());
             let profile = profile.map(|(name, _)| name).filter(|_| bench.profile.is_some());
             made.push(make((step, span), profile, bench, findings)?);
         }
@@ -227,6 +233,13 @@ impl<'a> Model<'a> {
     }
 }
 
+impl Made<'_> {
+    /// The profiles that it runs on.
+    fn profiles(&self) -> Vec<&str> {
+        self.profile.into_iter().collect()
+    }
+}
+
 impl Body<'_> {
     /// What the plan holds for each step.
     fn plan(&self, form: &dyn Fn(&Tree) -> Value) -> Map<String, Value> {
@@ -236,6 +249,20 @@ impl Body<'_> {
         };
         self.steps.iter().map(entry).collect()
     }
+}
+
+/// The names of the steps whose output some text names.
+fn outputs_read(manifest: &Manifest) -> BTreeSet<String> {
+    let texts = manifest.steps.iter().flat_map(|step| {
+        let of_kinds = step.kinds().into_iter().flat_map(|(_, _, kind)| kind.texts());
+        of_kinds.chain(&step.value.when)
+    });
+    let paths = texts.filter(|text| text.contains("{{")).flat_map(|text| late::of(text));
+    let names = paths.filter_map(|path| match path.root {
+        Root::Output(step) => Some(step),
+        Root::Item | Root::Index | Root::Count => None,
+    });
+    names.collect()
 }
 
 /// The user's tags, in the order written.
@@ -257,6 +284,7 @@ fn bench<'a>(
         archive: &artifact.sha256,
         profile: profile.filter(|_| runs_on.is_some_and(|on| !on.possible().is_empty())),
         tags,
+        retried: step.retry.is_some(),
         wants_output: false,
         siblings: None,
         plan: Vec::new(),
@@ -278,8 +306,11 @@ fn make<'a>(
         let arguments = bench.plan.iter().filter(|(key, _)| key == "args");
         arguments.for_each(|(_, arguments)| steps::check_length(arguments, &step.name, findings));
     }
-    let Bench { plan, statements, resources, uploads, .. } = bench;
-    Some(Made { step, span, profile, work, plan, statements, resources, uploads })
+    if let Some(when) = step.when.as_ref().filter(|when| late::of(when).is_empty()) {
+        bench.plan.push(("when".to_owned(), Tree::Text(Argument::Users(when.value.clone()))));
+    }
+    let Bench { wants_output, plan, statements, resources, uploads, .. } = bench;
+    Some(Made { step, span, profile, work, wants_output, plan, statements, resources, uploads })
 }
 
 /// Whether a name of the user's may become part of state names, ids and expressions. The language's rules say what is

@@ -51,11 +51,14 @@ pub trait Kind {
     /// Variables to set before anything is provided.
     fn variables(&self, profile: &str) -> Map<String, Value>;
 
-    /// The task that provides it. Its catcher and its next state are the caller's.
-    fn provide(&self, request: &Request<'_>) -> Task;
+    /// Whether a run creates it and releases it, as it does with a cluster.
+    fn is_provided(&self) -> bool;
+
+    /// The task that provides it, if a run does. Its output, its catcher and its next state are the caller's.
+    fn provide(&self, request: &Request<'_>) -> Option<Task>;
 
     /// The task that releases it; goes to `next` whatever happens.
-    fn release(&self, profile: &str, next: &str) -> Task;
+    fn release(&self, profile: &str, next: &str) -> Option<Task>;
 }
 
 /// What a profile is provided for.

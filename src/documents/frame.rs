@@ -6,7 +6,11 @@
 
 use serde_json::{Value, json};
 
+use super::integration::Integration;
+use super::policy::Statement;
 use super::states::{code, quoted};
+use super::template::{reference, sub};
+use crate::control::names;
 
 /// Refuses executions that the account function did not start.
 pub const CHECK_INPUT: &str = "Check input";
@@ -18,6 +22,12 @@ pub const OUTCOME: &str = "Outcome";
 pub const SUCCEEDED: &str = "Succeeded";
 /// The bad end.
 pub const FAILED: &str = "Failed";
+/// The end of a run that took longer than its pipeline's `timeout`.
+pub const TIMED_OUT: &str = "Timed out";
+/// The error of that end, by which the account function knows it.
+pub const TIMEOUT_ERROR: &str = "dpc.Timeout";
+/// The error by which a failure leaves its branch, its record as the cause.
+pub const CARRIED: &str = "dpc.Carried";
 
 /// Substituted in the definition: name of the account's EMR service role.
 pub const SERVICE_ROLE: &str = "EmrServiceRole";
@@ -76,9 +86,29 @@ pub fn needs_met(step: &str) -> String {
     format!("{step}: needs met?")
 }
 
-/// The state that records a step as skipped.
+/// The state that records a step as skipped by its own `when`, or by one that it needs.
 pub fn skipped(step: &str) -> String {
     format!("{step}: skipped")
+}
+
+/// The state that records a step as blocked, because something that it needs is not there.
+pub fn blocked(step: &str) -> String {
+    format!("{step}: blocked")
+}
+
+/// The state that lets a step's failure leave its branch.
+pub fn failed(step: &str) -> String {
+    format!("{step}: failed")
+}
+
+/// The state that fetches what a step has put out.
+pub fn read_output(step: &str) -> String {
+    format!("{step}: output")
+}
+
+/// Under which key of the results a cluster's creation is recorded. No step's name has a blank.
+pub fn cluster_key(profile: &str) -> String {
+    format!("cluster {profile}")
 }
 
 /// The variable that holds something of a profile: `main` and `cluster` give `main_cluster`. Profile names begin with a
@@ -88,24 +118,65 @@ pub fn variable(profile: &str, what: &str) -> String {
     format!("{}_{what}", profile.replace('-', "_"))
 }
 
-/// Results with one step recorded as done.
-pub fn record_success(key: &str) -> Value {
-    json!(code(&format!("$merge([$states.input, {{{}: {{\"status\": \"SUCCEEDED\"}}}}])", quoted(key))))
+/// Results with one step recorded as done; with the number of its attempts if it may have had several, and what it put
+/// out if others read that.
+pub fn record_success(key: &str, retried: bool, output: Option<&str>) -> Value {
+    let mut fields = "\"status\": \"SUCCEEDED\"".to_owned();
+    if retried {
+        fields += ", \"attempts\": $states.context.State.RetryCount + 1";
+    }
+    if let Some(output) = output {
+        fields += &format!(", \"output\": {output}");
+    }
+    merged(key, &fields)
 }
 
-/// Results with one step recorded as skipped.
-pub fn record_skip(key: &str) -> Value {
-    json!(code(&format!("$merge([$states.input, {{{}: {{\"status\": \"SKIPPED\"}}}}])", quoted(key))))
+/// Results with one step's status recorded.
+pub fn record(key: &str, status: &str) -> Value {
+    merged(key, &format!("\"status\": {}", quoted(status)))
+}
+
+/// Results with a cluster recorded as created.
+pub fn record_cluster(profile: &str) -> Value {
+    merged(&cluster_key(profile), "\"status\": \"SUCCEEDED\", \"id\": $states.result.ClusterId")
+}
+
+fn merged(key: &str, fields: &str) -> Value {
+    json!(code(&format!("$merge([$states.input, {{{}: {{{fields}}}}}])", quoted(key))))
 }
 
 /// Results with a failure recorded; for the output of a catcher. The cause is short, because results travel from state
 /// to state and a payload holds 256 KiB: <https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html>.
-pub fn record_failure(key: &str, what: &str) -> Value {
-    json!(code(&format!(
-        "({SAID}; $merge([$states.input, {{{}: {{\"status\": \"FAILED\", \"what\": {}, \
-         \"error\": $states.errorOutput.Error, \"cause\": $said, \"at\": $now()}}}}]))",
+/// `timed`: whether there is a deadline, after which every failure is one of time.
+pub fn record_failure(key: &str, what: &str, timed: bool) -> Value {
+    json!(code(&format!("({SAID}; $merge([$states.input, {}]))", failure(key, what, timed))))
+}
+
+/// One failure and nothing else.
+pub fn failure_alone(key: &str, what: &str, timed: bool) -> Value {
+    json!(code(&format!("({SAID}; {})", failure(key, what, timed))))
+}
+
+fn failure(key: &str, what: &str, timed: bool) -> String {
+    let error = if timed {
+        format!("$millis() >= $deadline ? \"{TIMEOUT_ERROR}\" : $states.errorOutput.Error")
+    } else {
+        "$states.errorOutput.Error".to_owned()
+    };
+    format!(
+        "{{{}: {{\"status\": \"FAILED\", \"what\": {}, \"error\": {error}, \"cause\": $said, \"at\": $now()}}}}",
         quoted(key),
         quoted(what)
+    )
+}
+
+/// Results with the failure recorded that has left its branch; for the catcher around it. What else can fail a parallel,
+/// such as results that are too large, is recorded as the parallel's own.
+pub fn record_carried_failure() -> Value {
+    let own = failure("parallel", "what runs in parallel", false);
+    json!(code(&format!(
+        "$states.errorOutput.Error = \"{CARRIED}\" ? $merge([$states.input, $parse($states.errorOutput.Cause)]) : \
+         ({SAID}; $merge([$states.input, {own}]))"
     )))
 }
 
@@ -128,17 +199,76 @@ const SAID: &str = concat!(
     r#"$said := $text = "" ? $substring($cause, 0, 1000) : $text & ($log = "" ? "" : "; log: " & $log)"#,
 );
 
-/// Whether every one of these steps succeeded.
-pub fn all_succeeded(steps: &[&str]) -> String {
-    let terms: Vec<String> =
-        steps.iter().map(|step| format!("$states.input.`{step}`.status = \"SUCCEEDED\"")).collect();
-    code(&terms.join(" and "))
+/// That a step has succeeded, or was skipped by its own `when`.
+pub fn done(step: &str) -> String {
+    format!("$states.input.`{step}`.status in [\"SUCCEEDED\", \"SKIPPED\"]")
 }
 
-/// Whether nothing failed. Whoever is skipped is so because something failed.
-pub fn nothing_failed() -> String {
-    code("$not(\"FAILED\" in $states.input.*.status)")
+/// That something has succeeded, by its key in the results.
+pub fn succeeded(key: &str) -> String {
+    format!("$states.input.`{key}`.status = \"SUCCEEDED\"")
 }
+
+/// That none of these steps, as far as they are known, keeps what needs it from running.
+pub fn none_failed<'a>(steps: impl Iterator<Item = &'a str>) -> String {
+    let statuses: Vec<String> = steps.map(|step| format!("$states.input.`{step}`.status")).collect();
+    format!("$count([{}][$ in [\"FAILED\", \"BLOCKED\"]]) = 0", statuses.join(", "))
+}
+
+/// That nothing has failed yet.
+pub fn no_failure_so_far() -> String {
+    "$not(\"FAILED\" in $states.input.*.status)".to_owned()
+}
+
+/// That a step's `when` was true when the run started, as the account function rendered it.
+pub fn wanted(step: &str) -> String {
+    format!("$string($input.steps.`{step}`.when) = \"true\"")
+}
+
+/// That the deadline has not passed.
+pub fn in_time() -> String {
+    "$millis() < $deadline".to_owned()
+}
+
+/// That nothing failed, and nothing was kept from running.
+pub fn all_is_well() -> String {
+    code("$not(\"FAILED\" in $states.input.*.status) and $not(\"BLOCKED\" in $states.input.*.status)")
+}
+
+/// That the deadline ended the run: it failed a step, or it kept steps from running that nothing else kept.
+pub fn out_of_time() -> String {
+    code(&format!("\"{TIMEOUT_ERROR}\" in $states.input.*.error or $not(\"FAILED\" in $states.input.*.status)"))
+}
+
+/// Where the output of a step lies in the account's bucket, as an expression.
+pub fn output_key(pipeline: &str, step: &str) -> Value {
+    let before = format!("{}outputs/", names::logs_prefix(pipeline));
+    json!(code(&format!("{} & $input.run.id & {}", quoted(&before), quoted(&format!("/{step}.json")))))
+}
+
+/// Fetches what a step has put out:
+/// <https://docs.aws.amazon.com/step-functions/latest/dg/supported-services-awssdk.html>.
+pub const GET_OBJECT: Integration = Integration {
+    name: "aws-sdk:s3:getObject",
+    required: &["Bucket", "Key"],
+    optional: &[],
+    permissions: |pipeline| {
+        vec![
+            Statement::allow("ReadOutputs", &["s3:GetObject"])
+                .on(sub(format!(
+                    "arn:${{AWS::Partition}}:s3:::{}/{}outputs/*",
+                    names::BUCKET,
+                    names::logs_prefix(pipeline)
+                )))
+                .when("StringEquals", "aws:ResourceAccount", reference("AWS::AccountId")),
+            Statement::allow("ReadEncryptedOutputs", &["kms:Decrypt"]).on(sub(names::arn("kms", "key/*"))).when(
+                "ForAnyValue:StringEquals",
+                "kms:ResourceAliases",
+                names::KEY_ALIAS,
+            ),
+        ]
+    },
+};
 
 /// The earliest failure as a sentence: ``step `aggregate` failed: Unknown Error. Exception in thread …``. The name that
 /// Step Functions gives to every failure of a job says nothing that the cause does not.

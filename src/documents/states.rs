@@ -33,6 +33,8 @@ impl States {
 pub struct Machine {
     /// For people who read the console.
     pub comment: String,
+    /// The longest that an execution may live.
+    pub timeout_seconds: Option<u64>,
     /// What it does.
     pub body: States,
 }
@@ -85,7 +87,7 @@ pub struct Rule {
 }
 
 /// See [`State::Task`].
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Task {
     /// For people.
@@ -95,9 +97,9 @@ pub struct Task {
     pub resource: String,
     /// Its parameters.
     pub arguments: Value,
-    /// How long one attempt may take.
+    /// How long one attempt may take: a number of seconds, or an expression that yields one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub timeout_seconds: Option<u64>,
+    pub timeout_seconds: Option<Value>,
     /// What is tried again.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub retry: Vec<Retrier>,
@@ -152,9 +154,12 @@ impl Catcher {
 }
 
 /// See [`State::Pass`].
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Pass {
+    /// Variables to set.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub assign: Map<String, Value>,
     /// What the next state gets.
     pub output: Value,
     /// The next state.
@@ -167,6 +172,12 @@ pub struct Pass {
 pub struct Parallel {
     /// What runs at once.
     pub branches: Vec<States>,
+    /// Where failures go.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub catch: Vec<Catcher>,
+    /// Variables to set.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub assign: Map<String, Value>,
     /// What the next state gets.
     pub output: Value,
     /// The next state.
@@ -198,7 +209,9 @@ impl State {
                 task.catch.iter().map(|catcher| catcher.next.as_str()).chain([task.next.as_str()]).collect()
             }
             State::Pass(pass) => vec![&pass.next],
-            State::Parallel(parallel) => vec![&parallel.next],
+            State::Parallel(parallel) => {
+                parallel.catch.iter().map(|catcher| catcher.next.as_str()).chain([parallel.next.as_str()]).collect()
+            }
             State::Fail(_) | State::Succeed(_) => Vec::new(),
         }
     }
@@ -236,6 +249,9 @@ impl Machine {
         let mut definition = Map::new();
         definition.insert("Comment".to_owned(), json!(self.comment));
         definition.insert("QueryLanguage".to_owned(), json!("JSONata"));
+        if let Some(seconds) = self.timeout_seconds {
+            definition.insert("TimeoutSeconds".to_owned(), json!(seconds));
+        }
         if let Value::Object(body) = body {
             definition.extend(body);
         }
@@ -279,9 +295,9 @@ mod tests {
     #[test]
     fn a_machine_keeps_the_order_of_its_states() {
         let mut body = States { start_at: "b".to_owned(), ..States::default() };
-        body.add("b", State::Pass(Pass { output: json!({}), next: "a".to_owned() }));
+        body.add("b", State::Pass(Pass { output: json!({}), next: "a".to_owned(), ..Pass::default() }));
         body.add("a", State::Succeed(Succeed {}));
-        let machine = Machine { comment: "two".to_owned(), body };
+        let machine = Machine { comment: "two".to_owned(), timeout_seconds: None, body };
         assert_eq!(
             machine.to_value().to_string(),
             concat!(

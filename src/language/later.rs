@@ -21,8 +21,8 @@ const NOT_HERE: &str = "use `alerts: [{ events: [FAILED], email: team@example.co
 
 /// In paths, `*` is every value of a mapping, and `[]` every item of a list, or the value itself where it is no list.
 const KEYS: &[Key] = &[
-    key("", "timeout", "put a `timeout` on each step"),
-    key("", "failFast", "leave it out: a failed step stops its dependents, the others finish"),
+    key("", "overlap", "leave it out: runs of different partitions run side by side"),
+    key("", "when", "let the first step decide: a script that ends with 0 and does nothing"),
     key("", "jobs", "write the step out in each pipeline"),
     key("compute.*", "emrServerless", "use `emr`"),
     key("compute.*", "ecs", "use `emr`"),
@@ -37,8 +37,6 @@ const KEYS: &[Key] = &[
     key("steps.[]", "state", STEP_KIND),
     key("steps.[]", "uses", "write the step out"),
     key("steps.[]", "job", "write the step out"),
-    key("steps.[]", "when", "let the step's script decide: end with 0 and do nothing"),
-    key("steps.[].retry", "errors", "leave it out: every failure is tried again"),
     key("", "slack", NOT_HERE),
     key("", "opsgenie", NOT_HERE),
     key("steps.[]", "slack", NOT_HERE),

@@ -105,6 +105,12 @@ pub struct Manifest {
     pub compute: SpannedMap<Spanned<Compute>>,
     /// The work, a graph by `needs`.
     pub steps: Spanned<Vec<Spanned<Step>>>,
+    /// Whether the first failed step cancels the ones beside it. Default false: they finish, and only what needs the
+    /// failed one is blocked.
+    pub fail_fast: Option<Spanned<bool>>,
+    /// How long a run may take: `45m`, `6h`, `2d`. After that its steps are cancelled, clusters are released, and the run
+    /// ends TIMED_OUT.
+    pub timeout: Option<Spanned<String>>,
     /// What the pipeline's compute may touch beside its artifacts and its logs.
     pub access: Option<Spanned<Access>>,
     /// Who hears of a run's end.

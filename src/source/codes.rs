@@ -157,6 +157,11 @@ codes! {
     TemplateElsewhere = "412" "template where none is rendered";
     TemplateStatement = "413" "statement or comment in a template";
     UnknownTemplateName = "414" "template names nothing";
+    LatePath = "420" "more than a path";
+    UnknownOutput = "421" "output of no step";
+    NotUpstream = "422" "output of a step that is not waited for";
+    OutsideMap = "424" "item outside a map";
+    BadWhen = "425" "not a condition";
     BadDuration = "440" "not a duration";
     DurationOutOfRange = "441" "duration is too short or too long";
     BadRetry = "442" "retry is out of bounds";

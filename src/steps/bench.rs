@@ -26,6 +26,8 @@ pub struct Bench<'a> {
     pub profile: Option<(&'a str, &'a Compute)>,
     /// The user's tags.
     pub tags: &'a [(String, String)],
+    /// Whether it may be tried again.
+    pub retried: bool,
     /// Whether another step reads its output.
     pub wants_output: bool,
     /// The steps beside it, when it stands inside a map; what any other step has put out is in the variable `results`.
@@ -54,6 +56,27 @@ impl Bench<'_> {
             self.plan.push((key.to_owned(), Tree::Map(kept)));
         }
         list
+    }
+
+    /// [`words`](Self::words) for the runner: the first names its script, and after that it is told which attempt this is,
+    /// where there may be several.
+    pub fn command(&mut self, key: &str, words: Vec<Argument>) -> Value {
+        let value = self.words(key, words);
+        if !self.retried {
+            return value;
+        }
+        let attempt = "$string($states.context.State.RetryCount + 1)";
+        match value {
+            Value::Array(mut list) => {
+                let at = 1.min(list.len());
+                list.splice(at..at, [json!("--attempt"), json!(code(attempt))]);
+                Value::Array(list)
+            }
+            _ => json!(code(&format!(
+                "($all := {}; $append([$all[0], \"--attempt\", {attempt}], $all[[1..$count($all) - 1]]))",
+                self.read(&[key])
+            ))),
+        }
     }
 
     /// Any value whose texts may be templates. A text that is nothing but a late path keeps the type of what it names.
@@ -160,15 +183,20 @@ impl Bench<'_> {
 
     /// The expression of a late path.
     pub fn late(&self, late: &Late) -> String {
+        Self::path(self.siblings, late)
+    }
+
+    /// The same for a step among these inside a map, or outside of any.
+    pub fn path(siblings: Option<&[&str]>, late: &Late) -> String {
         let root = match &late.root {
             Root::Output(step) => {
-                let beside = self.siblings.is_none_or(|siblings| siblings.contains(&step.as_str()));
+                let beside = siblings.is_none_or(|siblings| siblings.contains(&step.as_str()));
                 let results = if beside { "$states.input" } else { "$results" };
                 format!("{results}.`{step}`.output")
             }
             Root::Item => "$item".to_owned(),
             Root::Index => "$index".to_owned(),
-            Root::Count => "$count".to_owned(),
+            Root::Count => "$count_of_items".to_owned(),
         };
         late.path.iter().fold(root, |expression, segment| match segment {
             Segment::Key(key) => member(expression, key),

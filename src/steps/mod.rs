@@ -7,6 +7,7 @@ mod any;
 mod bench;
 pub mod lambda;
 mod need;
+mod retry;
 pub mod runner;
 pub mod shell;
 pub mod spark;
@@ -17,11 +18,12 @@ use serde::Deserialize;
 use crate::compute::emr::not_a_duration;
 use crate::control::duration::Duration;
 use crate::documents::integration::Integration;
-use crate::documents::states::{Retrier, Task};
+use crate::documents::states::Task;
 use crate::source::{self, Code, Finding, Findings, Span, Spanned};
 
 pub use bench::Bench;
 pub use need::{Need, OnSkip};
+pub use retry::Retry;
 
 /// One unit of work. Exactly one of the step kinds.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -35,6 +37,10 @@ pub struct Step {
     #[serde(default)]
     #[schemars(extend("x-dpc-also" = ["dependsOn", "after", "requires", "upstream", "runAfter"]))]
     pub needs: Vec<Spanned<Need>>,
+    /// Whether the step runs: one `{{ }}` that yields true or false, rendered when a run starts, or the plain path of a
+    /// flag in an earlier step's output. Steps that need a skipped one run all the same, unless they say `onSkip: skip`.
+    #[schemars(extend("x-dpc-also" = ["if", "condition", "only"]))]
+    pub when: Option<Spanned<String>>,
     /// Name of the compute profile; not needed when the pipeline has one.
     pub compute: Option<Spanned<String>>,
     /// What to do when the step fails.
@@ -47,22 +53,6 @@ pub struct Step {
     pub shell: Option<Spanned<shell::Shell>>,
     /// Invokes a Lambda function.
     pub lambda: Option<Spanned<lambda::Lambda>>,
-}
-
-/// How often and when a failed step is tried again.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Retry {
-    /// Retries after the first attempt, 1 to 99.
-    pub attempts: Spanned<u32>,
-    /// Wait before the first retry: `30s`, `5m`. Default `1m`.
-    pub interval: Option<Spanned<String>>,
-    /// Each wait is this many times the one before, 1 to 10. Default 2.
-    pub backoff: Option<Spanned<f64>>,
-    /// The longest wait: `1h`. Default: none.
-    pub max_delay: Option<Spanned<String>>,
-    /// Whether waits are spread at random. Default true.
-    pub jitter: Option<Spanned<bool>>,
 }
 
 /// What a kind of step must provide; the compiler asks for nothing else.
@@ -231,49 +221,8 @@ impl Step {
     }
 }
 
-impl Retry {
-    fn check(&self, findings: &mut Findings) {
-        if !(1..=99).contains(&self.attempts.value) {
-            findings.push(
-                Finding::at(Code::BadRetry, self.attempts.span, "`attempts` must lie between 1 and 99", "").help(
-                    "leave `retry` out for a step that is tried once; `attempts` counts the tries after the first",
-                ),
-            );
-        }
-        if let Some(backoff) = self.backoff.as_ref().filter(|backoff| !(1.0..=10.0).contains(&backoff.value)) {
-            findings.push(
-                Finding::at(Code::BadRetry, backoff.span, "`backoff` must lie between 1 and 10", "")
-                    .why("each wait is this many times the one before; 1 keeps them equal"),
-            );
-        }
-        let first = self.interval.as_ref().map(|interval| duration(interval, "interval", Duration(1), findings));
-        let longest = self.max_delay.as_ref().map(|delay| (delay, duration(delay, "maxDelay", Duration(1), findings)));
-        // https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html: MaxDelaySeconds must be
-        // greater than IntervalSeconds.
-        let first = first.unwrap_or(Some(Duration::MINUTE));
-        if let (Some(first), Some((written, Some(longest)))) = (first, longest)
-            && longest <= first
-        {
-            let message = format!("`maxDelay` must be longer than the first wait, which is {first}");
-            findings.push(Finding::at(Code::BadRetry, written.span, message, ""));
-        }
-    }
-
-    /// As Step Functions takes it.
-    pub fn retrier(&self) -> Retrier {
-        let seconds = |written: &Spanned<String>| Duration::parse(written).map(Duration::seconds);
-        Retrier {
-            error_equals: vec!["States.ALL".to_owned()],
-            interval_seconds: self.interval.as_ref().and_then(seconds).unwrap_or(60),
-            max_attempts: self.attempts.value,
-            backoff_rate: self.backoff.as_ref().map_or(2.0, |backoff| backoff.value),
-            max_delay_seconds: self.max_delay.as_ref().and_then(seconds),
-            jitter_strategy: if self.jitter.as_ref().is_none_or(|jitter| jitter.value) { "FULL" } else { "NONE" },
-        }
-    }
-}
-
-fn duration(written: &Spanned<String>, key: &str, least: Duration, findings: &mut Findings) -> Option<Duration> {
+/// A duration between `least` and the longest that an execution lives, or a finding.
+pub fn duration(written: &Spanned<String>, key: &str, least: Duration, findings: &mut Findings) -> Option<Duration> {
     let Some(duration) = Duration::parse(written) else {
         findings.push(not_a_duration(written));
         return None;

@@ -73,7 +73,7 @@ impl JsonSchema for Need {
     fn schema_name() -> Cow<'static, str> {
         "Need".into()
     }
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string" })
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "type": "string" }, generator.subschema_for::<LongNeed>()] })
     }
 }

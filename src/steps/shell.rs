@@ -56,7 +56,7 @@ impl Kind for Shell {
         let command = self.command.value.iter().map(|word| word.value.clone()).collect();
         let arguments = runner::arguments(bench, &environment, command);
         let (profile, _) = bench.profile.filter(|(_, compute)| compute.emr.is_some())?;
-        let arguments = bench.words("args", arguments);
+        let arguments = bench.command("args", arguments);
         Some(Work::Task(Box::new(emr::run_script(bench.step, profile, arguments))))
     }
 }

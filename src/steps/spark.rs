@@ -100,7 +100,7 @@ impl Kind for Spark {
         command.extend(self.args.iter().map(|argument| argument.value.clone()));
         let arguments = runner::arguments(bench, &[], command);
         let (profile, _) = bench.profile.filter(|(_, compute)| compute.emr.is_some())?;
-        let arguments = bench.words("args", arguments);
+        let arguments = bench.command("args", arguments);
         Some(Work::Task(Box::new(emr::run_script(bench.step, profile, arguments))))
     }
 }

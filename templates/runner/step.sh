@@ -1,27 +1,30 @@
 #!/bin/bash
 # Runs one step's command in the pipeline's folder, on the primary node of an EMR cluster.
 #
-#   step.sh --archive s3://… --sha256 HEX --step NAME --run ID [--env NAME=VALUE]… -- COMMAND [ARGUMENT]…
+#   step.sh [--attempt N] --archive s3://… --sha256 HEX --step NAME --run ID [--env NAME=VALUE]… [--output s3://…]
+#           -- COMMAND [ARGUMENT]…
 #
 # The command ends as it would have ended by itself: its exit code is this script's. What this script cannot do before
 # that has codes of its own: 64 wrong arguments, 65 the archive is not the one that was deployed, 66 it cannot be had,
-# 67 it cannot be unpacked. Nothing is ever put together into a command line: the command is run as it was given.
+# 67 it cannot be unpacked, 68 its output is missing, no JSON, too large, or cannot be kept. Nothing is ever put together into a command line: the command is run as it was given.
 set -euo pipefail
 
 say() { printf 'dpc: %s\n' "$*" >&2; }
 fail() { local code=$1; shift; say "$*"; exit "$code"; }
 
-archive='' sha256='' step='' run=''
+archive='' sha256='' step='' run='' output='' attempt=1
 while [ $# -gt 0 ]; do
   case $1 in
     --) shift; break ;;
-    --archive | --sha256 | --step | --run | --env)
+    --archive | --sha256 | --step | --run | --env | --output | --attempt)
       [ $# -ge 2 ] || fail 64 "$1 needs a value"
       case $1 in
         --archive) archive=$2 ;;
         --sha256) sha256=$2 ;;
         --step) step=$2 ;;
         --run) run=$2 ;;
+        --output) output=$2 ;;
+        --attempt) attempt=$2 ;;
         --env)
           [[ ${2%%=*} =~ ^[A-Za-z_][A-Za-z0-9_]*$ && $2 == *=* ]] || fail 64 "--env wants NAME=VALUE, not $2"
           export "$2"
@@ -35,7 +38,7 @@ done
 [ -n "$archive" ] && [ -n "$sha256" ] && [ -n "$step" ] && [ -n "$run" ] ||
   fail 64 "--archive, --sha256, --step and --run are needed"
 [ $# -gt 0 ] || fail 64 "there is no command after --"
-export DPC_STEP=$step DPC_RUN=$run
+export DPC_STEP=$step DPC_RUN=$run DPC_ATTEMPT=$attempt
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/dpc-$step.XXXXXX")
 keeper=''
@@ -61,6 +64,7 @@ found=${found%% *}
   fail 65 "$archive is not the archive that was deployed: its SHA-256 is $found and should be $sha256; deploy the pipeline again"
 mkdir "$work/folder"
 tar -xzf "$work/archive.tar.gz" -C "$work/folder" || fail 67 "cannot unpack $archive"
+export DPC_OUTPUT=$work/output.json
 cd "$work/folder"
 
 printf -v shown '%q ' "$@"
@@ -76,4 +80,14 @@ while kill -0 "$command" 2>/dev/null; do
   wait "$command" || code=$?
 done
 say "ended with exit code $code"
-exit "$code"
+[ "$code" -eq 0 ] && [ -n "$output" ] || exit "$code"
+
+# What other steps read of this one travels through Step Functions, which takes 256 KiB for everything together.
+[ -s "$DPC_OUTPUT" ] || fail 68 "other steps read the output of $step, and it wrote nothing to \$DPC_OUTPUT"
+bytes=$(wc -c <"$DPC_OUTPUT")
+[ "$bytes" -le 65536 ] || fail 68 "the output of $step has $bytes bytes, of at most 65536; put the data into S3 and its name into the output"
+if command -v python3 >/dev/null; then
+  python3 -c 'import json, sys; json.load(open(sys.argv[1], encoding="utf-8"))' "$DPC_OUTPUT" 2>/dev/null ||
+    fail 68 "what $step wrote to \$DPC_OUTPUT is not JSON"
+fi
+aws s3 cp --only-show-errors "$DPC_OUTPUT" "$output" || fail 68 "cannot keep the output at $output"

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde_json::Value;
 
+use crate::documents::frame;
 use crate::documents::integration::Integration;
 use crate::documents::states::{Machine, State, States, Task};
 use crate::{compute, steps};
@@ -30,7 +31,7 @@ pub(crate) fn verified(machine: &Machine) -> Vec<Integration> {
 pub fn problems(machine: &Machine) -> Vec<String> {
     let mut problems = Vec::new();
     let mut names = BTreeMap::new();
-    graph(&machine.body, false, &mut names, &mut problems);
+    graph(&machine.body, Place::Outermost, &mut names, &mut problems);
     for (name, count) in names {
         if count > 1 {
             problems.push(format!("{count} states are called `{name}`"));
@@ -43,8 +44,19 @@ pub fn problems(machine: &Machine) -> Vec<String> {
     problems
 }
 
+/// Where a scope lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// It is the machine's own.
+    Outermost,
+    /// In a branch whose failure nobody catches.
+    Inside,
+    /// In a branch whose failure is caught around it.
+    Caught,
+}
+
 /// Every target exists in its scope, every state is reached, and the scope ends.
-fn graph(scope: &States, inside: bool, names: &mut BTreeMap<String, usize>, problems: &mut Vec<String>) {
+fn graph(scope: &States, place: Place, names: &mut BTreeMap<String, usize>, problems: &mut Vec<String>) {
     let mut reached = HashSet::new();
     let mut open = vec![scope.start_at.as_str()];
     let mut ends = false;
@@ -67,11 +79,13 @@ fn graph(scope: &States, inside: bool, names: &mut BTreeMap<String, usize>, prob
             problems.push(format!("state `{name}` is never reached"));
         }
         // A Fail state in a branch would end the whole execution past the release.
-        if inside && matches!(state, State::Fail(_)) {
+        if place == Place::Inside && matches!(state, State::Fail(_)) {
             problems.push(format!("state `{name}` ends the execution from inside a branch"));
         }
+        let caught = matches!(state, State::Parallel(parallel) if !parallel.catch.is_empty());
+        let within = if caught || place == Place::Caught { Place::Caught } else { Place::Inside };
         for branch in state.branches() {
-            graph(branch, true, names, problems);
+            graph(branch, within, names, problems);
         }
     }
     if !ends {
@@ -82,7 +96,7 @@ fn graph(scope: &States, inside: bool, names: &mut BTreeMap<String, usize>, prob
 /// Every integration that dpc uses.
 pub(crate) fn known() -> impl Iterator<Item = &'static Integration> {
     let of_compute = compute::INTEGRATIONS.iter().flat_map(|integrations| integrations.iter());
-    of_compute.chain(steps::KINDS.iter().flat_map(|kind| kind.integrations))
+    of_compute.chain(steps::KINDS.iter().flat_map(|kind| kind.integrations)).chain([&frame::GET_OBJECT])
 }
 
 fn parameters(name: &str, task: &Task) -> Vec<String> {
@@ -156,11 +170,11 @@ mod tests {
     fn machine(states: Vec<(&str, State)>) -> Machine {
         let start_at = states.first().map(|(name, _)| (*name).to_owned()).unwrap_or_default();
         let states = states.into_iter().map(|(name, state)| (name.to_owned(), state)).collect();
-        Machine { comment: String::new(), body: States { start_at, states } }
+        Machine { comment: String::new(), timeout_seconds: None, body: States { start_at, states } }
     }
 
     fn pass(next: &str) -> State {
-        State::Pass(Pass { output: json!({}), next: next.to_owned() })
+        State::Pass(Pass { output: json!({}), next: next.to_owned(), ..Pass::default() })
     }
 
     #[test]
@@ -198,8 +212,13 @@ mod tests {
     #[test]
     fn a_fail_state_has_no_place_in_a_branch() {
         let inner = machine(vec![("x", State::Fail(Fail { error: "E".to_owned(), cause: String::new() }))]).body;
-        let parallel =
-            crate::documents::states::Parallel { branches: vec![inner], output: json!({}), next: "end".to_owned() };
+        let parallel = crate::documents::states::Parallel {
+            branches: vec![inner],
+            catch: Vec::new(),
+            assign: serde_json::Map::new(),
+            output: json!({}),
+            next: "end".to_owned(),
+        };
         let found = problems(&machine(vec![("p", State::Parallel(parallel)), ("end", State::Succeed(Succeed {}))]));
         assert!(found.iter().any(|problem| problem.contains("inside a branch")), "{found:?}");
     }

@@ -5,13 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::alerts;
 use crate::compile::{partition, schedules};
+use crate::control::duration::Duration;
 use crate::control::partition::PartitionSpec;
 use crate::language::manifest::Manifest;
 use crate::source::{Code, Finding, Findings, Span, Spanned};
-use crate::steps;
 use crate::triggers::executions;
+use crate::{alerts, steps};
 
 /// Reports everything that AWS or a program would refuse, however well the manifest is formed.
 pub fn check(manifest: &Manifest, today: jiff::civil::Date, findings: &mut Findings) {
@@ -22,6 +22,9 @@ pub fn check(manifest: &Manifest, today: jiff::civil::Date, findings: &mut Findi
     }
     for step in &manifest.steps.value {
         step.value.check(findings);
+    }
+    if let Some(timeout) = &manifest.timeout {
+        steps::duration(timeout, "timeout", Duration::MINUTE, findings);
     }
     for schedule in manifest.triggers.iter().flat_map(|triggers| &triggers.schedule.0) {
         schedule.check(&partition(manifest).timezone, today, findings);

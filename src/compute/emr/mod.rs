@@ -146,14 +146,18 @@ impl Kind for Emr {
         variables
     }
 
-    fn provide(&self, request: &Request<'_>) -> Task {
+    fn is_provided(&self) -> bool {
+        true
+    }
+
+    fn provide(&self, request: &Request<'_>) -> Option<Task> {
         let profile = request.profile;
         let mut task = task(&permissions::CREATE_CLUSTER, Value::Object(self.cluster(request)));
         task.assign.insert(frame::variable(profile, "cluster"), json!(code("$states.result.ClusterId")));
-        task
+        Some(task)
     }
 
-    fn release(&self, profile: &str, next: &str) -> Task {
+    fn release(&self, profile: &str, next: &str) -> Option<Task> {
         let mut task = task(&permissions::TERMINATE_CLUSTER, json!({ "ClusterId": cluster(profile) }));
         task.comment = Some("What this cannot release, the account function does".to_owned());
         task.retry.push(Retrier {
@@ -166,7 +170,7 @@ impl Kind for Emr {
         });
         task.catch.push(Catcher::all(json!(code("$states.input")), next));
         task.next = next.to_owned();
-        task
+        Some(task)
     }
 
     fn statements(&self) -> Vec<Statement> {
@@ -301,17 +305,8 @@ fn cluster(profile: &str) -> String {
 }
 
 fn task(integration: &Integration, arguments: Value) -> Task {
-    Task {
-        comment: None,
-        resource: integration.resource(),
-        arguments,
-        timeout_seconds: None,
-        retry: Vec::new(),
-        catch: Vec::new(),
-        assign: Map::new(),
-        output: json!(code("$states.input")),
-        next: String::new(),
-    }
+    let output = json!(code("$states.input"));
+    Task { resource: integration.resource(), arguments, output, ..Task::default() }
 }
 
 /// The task that runs a script on a profile's cluster, with these arguments.

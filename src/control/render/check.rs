@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::dates::{self, Signature};
 use super::filters::{filters, tests};
+use super::late::Late;
 use super::parts::{Kind, Part, Word, parts, words};
 use super::{engine, in_words};
 use crate::control::partition::Granularity;
@@ -87,8 +88,8 @@ pub enum TemplateFault {
     UnknownFilter,
     /// A filter or test on dates that what it is given does not fit.
     Unfit,
-    /// A name that is not supported yet.
-    NotYet,
+    /// Something that is read when a step starts, with more to it than a path.
+    LatePath,
 }
 
 /// A mistake in a template.
@@ -157,6 +158,9 @@ impl<'a> Expression<'a> {
             let around = self.start.saturating_sub(2)..self.start + self.text.len() + 2;
             let problem = Problem::new(around, "`{{ }}` is empty").help("write a name, such as `{{ run.partition }}`");
             return vec![TemplateProblem { kind: TemplateFault::Syntax, problem }];
+        }
+        if let Some(Ok(_)) = Late::parse(self.text) {
+            return Vec::new();
         }
         if let Err(error) = engine(&TimeZone::UTC).compile_expression(self.text) {
             // The engine counts on after a letter that it does not know, and may stop inside one.
@@ -325,9 +329,14 @@ impl<'a> Expression<'a> {
         let missing = |help: String| unknown(Problem::new(range.clone(), format!("there is no `{path}`")).help(help));
         match segments.as_slice() {
             [root @ ("steps" | "item" | "map"), ..] => Some(TemplateProblem {
-                kind: TemplateFault::NotYet,
-                problem: Problem::new(range, format!("`{root}.…` in a template is not supported yet"))
-                    .help("pass data between steps through S3, under a path with `{{ run.partition }}`"),
+                kind: TemplateFault::LatePath,
+                problem: Problem::new(range, format!("`{root}.…` is more than a plain path here"))
+                    .why("it is read when the step starts, by Step Functions, which knows no filters and operators of ours")
+                    .help(match *root {
+                        "steps" => "write a path between the braces, such as `{{ steps.extract.output.rows }}`, and do the rest in the step",
+                        "map" => "there are `{{ map.index }}` and `{{ map.count }}`",
+                        _ => "write a path between the braces, such as `{{ item.key }}`, and do the rest in the step",
+                    }),
             }),
             [root @ ("vars" | "env"), ..] => {
                 let problem = Problem::new(range, format!("there is no `{path}` when a run starts"));

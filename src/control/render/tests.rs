@@ -196,8 +196,8 @@ fn mistakes_are_shown_where_they_are() {
         ("{{ run.partition | uper }}", "uper | there is no filter `uper`; did you mean `upper`?"),
         ("{{ run.number is od }}", "od | there is no test `od`; did you mean `odd`?"),
         (
-            "{{ steps.extract.output.rows }}",
-            "steps.extract.output.rows | `steps.…` in a template is not supported yet; pass data between steps through S3, under a path with `{{ run.partition }}`",
+            "{{ 1 + steps.extract.output.rows }}",
+            "steps.extract.output.rows | `steps.…` is more than a plain path here; write a path between the braces, such as `{{ steps.extract.output.rows }}`, and do the rest in the step",
         ),
         (
             "a {% if x %}",
@@ -215,7 +215,8 @@ fn mistakes_are_shown_where_they_are() {
     assert_eq!(kind("{{ 'open }}"), Some(TemplateFault::Syntax));
     assert_eq!(kind("{{ (1 }}"), Some(TemplateFault::Syntax));
     assert_eq!(kind("{{ range(3) }}"), Some(TemplateFault::UnknownName));
-    assert_eq!(kind("{{ item.key }}"), Some(TemplateFault::NotYet));
+    assert_eq!(kind("{{ item.key }}"), None);
+    assert_eq!(kind("{{ item.key | upper }}"), Some(TemplateFault::LatePath));
     assert_eq!(kind("{{ ö }}"), Some(TemplateFault::Syntax));
     assert!(problems("{{ ö }}")[0].starts_with("ö | this is not an expression"));
     assert_eq!(kind("{{ x = 1 }}"), Some(TemplateFault::Syntax));

@@ -13,6 +13,7 @@ mod iam;
 mod kinds;
 pub mod names;
 mod needs;
+mod outputs;
 mod overlap;
 pub mod params;
 mod paths;
@@ -46,6 +47,7 @@ const RULES: &[Rule] = &[
     kinds::check,
     steps::check,
     needs::check,
+    outputs::check,
     compute::check,
     paths::check,
     access::check,

@@ -144,7 +144,7 @@ fn code(kind: TemplateFault) -> Code {
         TemplateFault::Syntax | TemplateFault::UnknownFilter => Code::BadTemplate,
         TemplateFault::UnknownName => Code::UnknownTemplateName,
         TemplateFault::Unfit => Code::UnfitDate,
-        TemplateFault::NotYet => Code::NotSupportedYet,
+        TemplateFault::LatePath => Code::LatePath,
     }
 }
 
