@@ -115,6 +115,8 @@ class Account:
         kept = {n: dict(r) for n, r in template.body["Resources"].items() if r["Type"] in _ROLES}
         for resource in kept.values():
             resource.pop("DependsOn", None)
+            # A boundary is the organisation's, and not in this account: without it, the role's own policies answer.
+            resource["Properties"] = {k: v for k, v in resource["Properties"].items() if k != "PermissionsBoundary"}
         stack = "judged-" + re.sub(r"\W", "-", template.name)
         body = json.dumps({"AWSTemplateFormatVersion": "2010-09-09", "Resources": kept})
         self.cloudformation.create_stack(StackName=stack, TemplateBody=body, Capabilities=["CAPABILITY_NAMED_IAM"])
