@@ -135,3 +135,31 @@ fn ctrl_c_leaves_the_deployment_to_aws_and_says_how_to_watch_it() {
     ran.says("Interrupted AWS goes on with stack dpc-listings").says("dpc status listings --watch --env prod");
     assert_eq!(Stacks::of(&emulator).state("dpc-listings").as_deref(), Some("CREATE_IN_PROGRESS"));
 }
+
+#[test]
+fn differences_from_what_is_deployed_name_the_lines_that_cause_them() {
+    let emulator = set_up();
+    let project = Project::copy("listings");
+    let aws = emulator.credentials(ACCOUNT);
+    let new = project.dpc(&["diff", "--exit-code"], &aws).exits(3);
+    assert!(new.stdout.starts_with("`listings` is new (listings/pipeline.yaml)\n"), "{}", new.stdout);
+    assert_eq!(Stacks::of(&emulator).state("dpc-listings"), None, "nothing was written");
+    project.dpc(&["deploy", "--yes"], &aws).exits(0);
+    let same = project.dpc(&["diff", "--exit-code"], &aws).exits(0);
+    assert!(same.stdout.starts_with("1 pipeline: no difference, in environment `prod`"), "{}", same.stdout);
+
+    project.edit("listings/pipeline.yaml", "s3://core-data-events/*", "s3://core-data-*");
+    project.edit("listings/pipeline.yaml", "owner: core-data-availability", "owner: core-data");
+    for arguments in [["plan", "listings"], ["diff", "--change-set"]] {
+        let ran = project.dpc(&arguments, &aws).exits(0);
+        let wider = ran.stdout.lines().find(|line| line.contains("! `ComputeRole` may now s3:GetObject")).unwrap();
+        assert!(wider.ends_with("(listings/pipeline.yaml:19)"), "{wider}");
+        assert!(
+            ran.stdout.contains("tag dpc-owner of every resource: core-data-availability -> core-data"),
+            "{}",
+            ran.stdout
+        );
+    }
+    let deployed = project.dpc(&["deploy", "--yes"], &aws).exits(0).says("Updated listings");
+    deployed.says("    ! `ComputeRole` may now s3:GetObject");
+}

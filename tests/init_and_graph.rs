@@ -34,7 +34,7 @@ fn init_writes_a_project_that_is_fine_as_it_is() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     let written = text(&output.stdout);
     assert!(written.lines().all(|path| folder.join(path).is_file()), "{written}");
-    assert_eq!(written.lines().count(), 6);
+    assert_eq!(written.lines().count(), 8);
     assert!(text(&output.stderr).contains("dpc deploy hello"));
 
     let project = folder.join("my-team");
@@ -43,6 +43,48 @@ fn init_writes_a_project_that_is_fine_as_it_is() {
     let output = dpc(&project, &["synth", "--out", "out"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(project.join("out/hello.template.json").is_file());
+}
+
+#[test]
+fn every_template_is_fine_as_it_is() {
+    for (template, pipelines, environments) in [
+        ("spark", "1 pipeline is fine", "dev"),
+        ("shell", "1 pipeline is fine", "dev"),
+        ("event-driven", "1 pipeline is fine", "dev"),
+        ("fallback", "2 pipelines are fine", "dev"),
+        ("backfill-ready", "1 pipeline is fine", "dev"),
+        ("multi-account", "1 pipeline is fine", "dev and prod"),
+    ] {
+        let folder = fresh(&format!("init-{template}"));
+        let output = dpc(&folder, &["init", "team", "--template", template, "--account", "111111111111"]);
+        assert!(output.status.success(), "{template}: {}", text(&output.stderr));
+        let written = text(&output.stdout);
+        assert!(written.lines().all(|path| folder.join(path).is_file()), "{written}");
+        let project = folder.join("team");
+        for line in ["pipeline.yaml", "dpc.yaml"] {
+            for path in written.lines().filter(|path| path.ends_with(line)) {
+                let first = std::fs::read_to_string(folder.join(path)).expect("it is there");
+                let schema = first.lines().next().and_then(|line| line.split("$schema=").nth(1)).unwrap_or_default();
+                let beside = folder.join(path).parent().map(|parent| parent.join(schema)).unwrap_or_default();
+                assert!(!schema.is_empty() && beside.is_file(), "{template}: {path} names the schema `{schema}`");
+            }
+        }
+        let output = dpc(&project, &["validate"]);
+        let said = text(&output.stderr);
+        assert_eq!(
+            (output.status.code(), said.as_str()),
+            (Some(0), format!("{pipelines}, for {environments}\n").as_str())
+        );
+        let output = dpc(&project, &["synth", "--out", "out", "--env", "dev"]);
+        assert!(output.status.success(), "{template}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn init_says_which_templates_there_are() {
+    let output = dpc(&fresh("init-which"), &["init", "--template", "sparks"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("there are spark, shell, event-driven"), "{}", text(&output.stderr));
 }
 
 #[test]
@@ -87,6 +129,35 @@ fn graph_says_when_it_runs_across_a_change_of_the_clocks() {
         graph.contains("Sun 2026-03-29 03:00 CEST = 01:00 UTC, for 2026-03-28 (the clocks have gone forward"),
         "{graph}"
     );
+}
+
+#[test]
+fn graph_draws_in_three_notations() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/triggers");
+    let mermaid = text(&dpc(&folder, &["graph", "orders", "--format", "mermaid"]).stdout);
+    assert!(
+        mermaid.starts_with("flowchart TB\n") && mermaid.contains("[\"load<br/>shell bash src/load.sh"),
+        "{mermaid}"
+    );
+    let dot = text(&dpc(&folder, &["graph", "--project", "--format", "dot"]).stdout);
+    assert!(dot.contains("\"pipeline listings\" -> \"pipeline pipeline-x\" [label=\"SUCCEEDED\"];"), "{dot}");
+    let file = fresh("graph-out").join("orders.svg");
+    let output = dpc(&folder, &["graph", "orders", "--format", "svg", "--out", &file.to_string_lossy()]);
+    assert_eq!(text(&output.stdout).trim_end(), file.to_string_lossy());
+    assert!(std::fs::read_to_string(file).expect("it is there").starts_with("<svg xmlns="));
+}
+
+#[test]
+fn graph_shows_what_starts_what() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/triggers");
+    let map = text(&dpc(&folder, &["graph", "--project"]).stdout);
+    for line in [
+        "    after   searches FAILED or TIMED_OUT",
+        "    starts  searches-fallback, FAILED or TIMED_OUT",
+        "    at      every day at 03:00 Europe/Berlin",
+    ] {
+        assert!(map.lines().any(|other| other == line), "{line}\n{map}");
+    }
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub struct Question<'a> {
     pub verb: &'static str,
     /// The command that asks.
     pub command: &'static str,
+    /// What the change means, beside what is done to which resource.
+    pub meaning: Vec<String>,
 }
 
 impl Question<'_> {
@@ -59,6 +61,7 @@ impl Question<'_> {
         for line in lines(&set.changes, purposes, self.terminal) {
             self.terminal.say(&line);
         }
+        self.meaning.iter().for_each(|line| self.terminal.say(line));
         self.terminal.say("");
     }
 }

@@ -6,16 +6,19 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use serde_json::Value;
+
 use super::aws::{EnvironmentArg, Here, Tone, act, count, size, took};
 use super::change_list::Question;
 use super::stack_progress::{self, Purposes, Watched};
-use super::{Exit, Failure, Terminal, roles, select};
+use super::{Exit, Failure, Terminal, diff, roles, select};
 use crate::cloud::artifacts::{self, Uploaded};
 use crate::cloud::failure::sentence;
 use crate::cloud::stack::{self, ChangeSet, Event, Phase, Proposal, Request, Stack, StackState, Watch, changes};
 use crate::cloud::{CloudResult, Session, account};
 use crate::compile::{self, Compiled};
 use crate::control::names;
+use crate::diff::Section;
 use crate::language::project::Pipeline;
 use crate::source::{Code, Finding, Findings};
 use crate::steps::runner;
@@ -138,9 +141,12 @@ impl Deployment<'_> {
             Proposal::Unchanged(_) => return Ok(Outcome::Unchanged),
             Proposal::Changes(changes) => changes,
         };
-        let purposes = self.purposes(before.as_ref()).await?;
+        let deployed = self.deployed(before.as_ref()).await?;
+        let purposes = self.purposes(deployed.as_ref());
+        let meaning = self.meaning(deployed, before.as_ref());
         let &Self { here, session, terminal, .. } = self;
-        let question = Question { here, session, terminal, subject: name, verb: "Deploy", command: "dpc deploy" };
+        let question =
+            Question { here, session, terminal, subject: name, verb: "Deploy", command: "dpc deploy", meaning };
         if !question.agreed(&changes, &purposes, self.args.yes).await? {
             return Ok(Outcome::Declined);
         }
@@ -241,15 +247,32 @@ impl Deployment<'_> {
             .help(format!("mend the cause, then type `dpc deploy {pipeline}{}` again", self.here.flag()))
     }
 
+    /// The template that is deployed.
+    async fn deployed(&self, before: Option<&Stack>) -> CloudResult<Option<Value>> {
+        match before.filter(|stack| stack.state.phase() == Phase::Ready) {
+            Some(stack) => stack::template(self.session, &stack.id).await,
+            None => Ok(None),
+        }
+    }
+
     /// What resources are for: those of the stack as it was, and as it shall be.
-    async fn purposes(&self, before: Option<&Stack>) -> CloudResult<Purposes> {
-        let mut purposes = match before.filter(|stack| stack.state.phase() == Phase::Ready) {
-            Some(stack) => stack::purposes(self.session, &stack.id).await?,
-            None => Purposes::new(),
-        };
+    fn purposes(&self, deployed: Option<&Value>) -> Purposes {
+        let mut purposes = deployed.map(stack::purposes_of).unwrap_or_default();
         let resources = self.compiled.template.resources();
         purposes.extend(resources.map(|(id, resource)| (id.to_owned(), resource.purpose().to_owned())));
-        Ok(purposes)
+        purposes
+    }
+
+    /// What the change means; the resources are told by the change set. Of a stack that is new, its file says it better.
+    fn meaning(&self, deployed: Option<Value>, before: Option<&Stack>) -> Vec<String> {
+        if deployed.is_none() {
+            return Vec::new();
+        }
+        let base = diff::Base { template: deployed, tags: before.map(|stack| stack.tags.clone()) };
+        let report = diff::report(self.compiled, &base, self.here);
+        let now = jiff::Timestamp::now();
+        let hand = diff::print::Hand { files: &self.here.files, now, colour: self.terminal.colour() };
+        hand.lines(&report, &|section| section != Section::Resources)
     }
 }
 

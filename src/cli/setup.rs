@@ -267,7 +267,9 @@ impl Setup<'_> {
         let purposes = purposes(half.template);
         let &Self { here, session, terminal, .. } = self;
         let subject = half.stack;
-        let question = Question { here, session, terminal, subject, verb: "Make", command: "dpc setup account" };
+        let meaning = Vec::new();
+        let question =
+            Question { here, session, terminal, subject, verb: "Make", command: "dpc setup account", meaning };
         if !question.agreed(&changes, &purposes, self.yes).await? {
             act(self.terminal, Tone::Odd, "Declined", &format!("{}  nothing was changed", half.stack));
             return Ok(Step::Stopped);

@@ -1,7 +1,9 @@
 //! `dpc init`: writes a small project that validates, synthesises and deploys as it is.
 //!
-//! In come a name and perhaps an account; out come files, none of which was there before. It refuses to know AWS: the
-//! account is what the user says, or a placeholder that the file explains.
+//! In come a name, what to begin with and perhaps an account; out come files, none of which was there before. It refuses to
+//! know AWS: the account is what the user says, or a placeholder that the file explains.
+
+mod templates;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,17 +11,9 @@ use std::path::{Path, PathBuf};
 use super::{Exit, Failure, Terminal};
 use crate::language::project::PROJECT_FILE;
 use crate::language::rules::names;
+use crate::language::schemas::Published;
 use crate::source::{Code, Finding};
-
-/// What is written: path, text, whether it is a program.
-const FILES: [(&str, &str, bool); 6] = [
-    (PROJECT_FILE, include_str!("../../templates/init/dpc.yaml"), false),
-    (".dpcignore", include_str!("../../templates/init/dpcignore"), false),
-    ("hello/pipeline.yaml", include_str!("../../templates/init/hello/pipeline.yaml"), false),
-    ("hello/src/count.py", include_str!("../../templates/init/hello/src/count.py"), false),
-    ("hello/src/poem.txt", include_str!("../../templates/init/hello/src/poem.txt"), false),
-    ("hello/src/report.sh", include_str!("../../templates/init/hello/src/report.sh"), true),
-];
+use templates::{IGNORE, TEMPLATES, Template, chosen};
 
 /// Twelve digits that no account has.
 const NO_ACCOUNT: &str = "000000000000";
@@ -33,12 +27,21 @@ const ACCOUNT_NOTE: &str =
 pub struct Args {
     /// Name of the project, and of the folder that is made for it. Without one, the project is written here
     name: Option<String>,
+    /// What to begin with: spark, shell, event-driven, fallback, backfill-ready or multi-account. Asked on a terminal;
+    /// spark unless said
+    #[arg(long, value_name = "NAME", value_parser = template)]
+    template: Option<&'static Template>,
     /// Account that the pipelines go to: twelve digits
     #[arg(long, value_name = "NUMBER", value_parser = account)]
     account: Option<String>,
     /// Region that the pipelines go to
     #[arg(long, env = "AWS_REGION", default_value = "eu-central-1")]
     region: String,
+}
+
+fn template(text: &str) -> Result<&'static Template, String> {
+    let names: Vec<&str> = TEMPLATES.iter().map(|template| template.name).collect();
+    chosen(text).ok_or_else(|| format!("there are {}", names.join(", ")))
 }
 
 fn account(text: &str) -> Result<String, String> {
@@ -55,9 +58,16 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
         Some(name) => given(name)?,
         None => of_folder(&here),
     };
+    let Some(template) = begin_with(&args, terminal).await? else {
+        terminal.say("nothing was written");
+        return Ok(Exit::Fault);
+    };
     let inside = args.name.as_ref().map_or_else(PathBuf::new, PathBuf::from);
-    let files: Vec<(PathBuf, String, bool)> =
-        FILES.iter().map(|(path, text, program)| (inside.join(path), fill(text, &name, &args), *program)).collect();
+    let own = template.files.iter().chain([&IGNORE]);
+    let own = own.map(|(path, text, program)| (inside.join(path), fill(text, &name, &args), *program));
+    // Beside the files that name them, so that an editor completes and checks without a network.
+    let schemas = Published::ALL.map(|schema| (inside.join(".schemas").join(schema.file_name()), schema.text(), false));
+    let files: Vec<(PathBuf, String, bool)> = own.chain(schemas).collect();
 
     let there: Vec<String> =
         files.iter().filter(|(path, _, _)| present(path)).map(|(path, _, _)| shown(path)).collect();
@@ -68,8 +78,34 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
         write(path, text, *program).map_err(|error| failed(path, &error))?;
         terminal.data(&format!("{}\n", shown(path)));
     }
-    terminal.say(&next(&args));
+    terminal.say(&next(&args, template));
     Ok(Exit::Done)
+}
+
+/// What to begin with: what was said, or what is picked on a terminal. `None` when the question was turned down.
+async fn begin_with(args: &Args, terminal: &Terminal) -> Result<Option<&'static Template>, Failure> {
+    let first = TEMPLATES.first();
+    if args.template.is_some() || !terminal.interactive() {
+        return Ok(args.template.or(first));
+    }
+    terminal.say("What shall the project begin with?");
+    for (number, template) in TEMPLATES.iter().enumerate() {
+        terminal.say(&format!("  {}  {:<16}{}", number + 1, template.name, template.about));
+    }
+    loop {
+        let Some(answer) = terminal.ask("Number or name [1]: ").await else { return Ok(first) };
+        // Enter takes the first; the end of the input, or Ctrl-C, takes nothing.
+        if answer.is_empty() {
+            return Ok(None);
+        }
+        match answer.trim() {
+            "" => return Ok(first),
+            word => match chosen(word) {
+                Some(template) => return Ok(Some(template)),
+                None => terminal.say(&format!("`{word}` is none of them; Ctrl-C ends without writing anything")),
+            },
+        }
+    }
 }
 
 fn given(name: &str) -> Result<String, Box<Finding>> {
@@ -135,7 +171,7 @@ fn failed(path: &Path, error: &std::io::Error) -> Finding {
         .help("choose a folder that you may write to")
 }
 
-fn next(args: &Args) -> String {
+fn next(args: &Args, template: &Template) -> String {
     let mut lines = Vec::new();
     if let Some(folder) = &args.name {
         lines.push(format!("\n  cd {folder}"));
@@ -145,13 +181,14 @@ fn next(args: &Args) -> String {
     if args.account.is_none() {
         lines.push(format!("  # put your account number into {PROJECT_FILE}"));
     }
-    for (command, why) in [
-        ("dpc validate", "checks it; now, and after every change"),
-        ("dpc setup account", "prepares the account, once"),
-        ("dpc deploy hello", "shows what would change, and asks"),
-    ] {
-        lines.push(format!("  {command:<20}# {why}"));
-    }
+    let flag = template.environment.map(|name| format!(" --env {name}")).unwrap_or_default();
+    let commands = [
+        ("dpc validate".to_owned(), "checks it; now, and after every change"),
+        (format!("dpc setup account{flag}"), "prepares the account, once"),
+        (format!("dpc deploy {}{flag}", template.first), "shows what would change, and asks"),
+    ];
+    let width = commands.iter().map(|(command, _)| command.len()).max().unwrap_or(0) + 2;
+    lines.extend(commands.iter().map(|(command, why)| format!("  {command:<width$}# {why}")));
     lines.join("\n")
 }
 

@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# Runs in the unpacked folder. dpc sets DPC_PIPELINE, DPC_PARTITION, DPC_RUN and DPC_STEP.
+set -euo pipefail
+
+echo "events of $1 -> ${TARGET}"
