@@ -148,12 +148,12 @@ fn differences_from_what_is_deployed_name_the_lines_that_cause_them() {
     let same = project.dpc(&["diff", "--exit-code"], &aws).exits(0);
     assert!(same.stdout.starts_with("1 pipeline: no difference, in environment `prod`"), "{}", same.stdout);
 
-    project.edit("listings/pipeline.yaml", "s3://core-data-events/*", "s3://core-data-*");
+    project.edit("listings/pipeline.yaml", "s3://core-data-events/*", "s3://core-data-clicks/*");
     project.edit("listings/pipeline.yaml", "owner: core-data-availability", "owner: core-data");
     for arguments in [["plan", "listings"], ["diff", "--change-set"]] {
         let ran = project.dpc(&arguments, &aws).exits(0);
         let wider = ran.stdout.lines().find(|line| line.contains("! `ComputeRole` may now s3:GetObject")).unwrap();
-        assert!(wider.ends_with("(listings/pipeline.yaml:19)"), "{wider}");
+        assert!(wider.ends_with("(listings/pipeline.yaml:20)"), "{wider}");
         assert!(
             ran.stdout.contains("tag dpc-owner of every resource: core-data-availability -> core-data"),
             "{}",
