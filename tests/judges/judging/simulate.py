@@ -131,8 +131,9 @@ class Account:
             candidates = self.named(role.rpartition("/")[2], question.action)
             return any(self.allows(role, Question(question.action, c, question.keys)) for c in candidates)
         keys = [{"ContextKeyName": k, "ContextKeyValues": [v], "ContextKeyType": "string"} for k, v in question.keys.items()]
+        source = re.sub(r":role/.*/", ":role/", role)  # the emulator finds roles by their name, whatever their path
         answer = self.iam.simulate_principal_policy(
-            PolicySourceArn=role, ActionNames=[question.action], ResourceArns=[question.resource], ContextEntries=keys
+            PolicySourceArn=source, ActionNames=[question.action], ResourceArns=[question.resource], ContextEntries=keys
         )
         return bool(answer["EvaluationResults"][0]["EvalDecision"] == "allowed")
 
