@@ -21,8 +21,6 @@ const NOT_HERE: &str = "use `alerts: [{ events: [FAILED], email: team@example.co
 
 /// In paths, `*` is every value of a mapping, and `[]` every item of a list, or the value itself where it is no list.
 const KEYS: &[Key] = &[
-    key("", "overlap", "leave it out: runs of different partitions run side by side"),
-    key("", "when", "let the first step decide: a script that ends with 0 and does nothing"),
     key("", "jobs", "write the step out in each pipeline"),
     key("compute.*", "emrServerless", "use `emr`"),
     key("compute.*", "ecs", "use `emr`"),
