@@ -135,6 +135,8 @@ fn the_account_function_keeps_its_promises() {
         a_lost_end_is_healed_by_the_sweep(&aws, &emulator).await;
         an_aborted_run_loses_its_cluster(&aws).await;
         an_execution_started_by_hand_is_refused(&aws).await;
+        runs_wait_for_one_another(&aws).await;
+        a_step_that_waits_is_told_once(&aws).await;
         what_cannot_be_rendered_is_a_failed_run(&aws).await;
     });
     project.dpc(&["destroy", "listings", "--yes"], &credentials).exits(0);
@@ -205,4 +207,46 @@ async fn what_cannot_be_rendered_is_a_failed_run(aws: &Aws) {
     assert_eq!(aws.attribute(run, "error").await.as_deref(), Some("DPC706"));
     let cause = aws.attribute(run, "cause").await.unwrap();
     assert!(cause.contains("`{{ params.gone }}`"), "{cause}");
+}
+
+async fn runs_wait_for_one_another(aws: &Aws) {
+    let ask = async |partition: &str, key: &str| {
+        let mut envelope = by_hand(partition);
+        envelope["key"] = json!(key);
+        aws.invoke(envelope).await
+    };
+    let first = ask("2026-11-05", "q-1").await;
+    let second = ask("2026-11-04", "q-2").await;
+    assert_eq!((&first["status"], &second["status"]), (&json!("RUNNING"), &json!("QUEUED")), "{second}");
+    assert_eq!(second["waitsFor"], "listings/2026-11-05/1");
+    assert_eq!(ask("2026-11-04", "q-3").await["status"], "QUEUED");
+    assert_eq!(aws.attribute("RUN#2026-11-04#000001", "status").await.as_deref(), Some("SKIPPED"));
+    assert_eq!(aws.attribute("RUN#2026-11-04#000001", "error").await.as_deref(), Some("dpc.Superseded"));
+    assert_eq!(aws.attribute("RUN#2026-11-04#000001", "open").await, None);
+    aws.reaches("RUN#2026-11-05#000001", "SUCCEEDED").await;
+    aws.reaches("RUN#2026-11-04#000002", "SUCCEEDED").await;
+    let plan = aws.attribute("REGISTRATION", "plan").await.unwrap();
+    aws.set("REGISTRATION", "plan", &plan.replacen('{', r#"{"when":"{{ run.number > 1 }}","#, 1)).await;
+    let answer = ask("2026-11-03", "q-4").await;
+    assert_eq!((&answer["status"], &answer["executionArn"]), (&json!("SKIPPED"), &Value::Null), "{answer}");
+    aws.set("REGISTRATION", "plan", &plan).await;
+}
+
+async fn a_step_that_waits_is_told_once(aws: &Aws) {
+    let step = json!({
+        "version": 1, "space": "prod", "pipeline": "listings", "source": "pipeline", "key": "site.2026-11-02.1/load/0",
+        "parent": "site.2026-11-02.1",
+    });
+    for token in ["nobody-waits-for-this", "nor-for-this"] {
+        let mut step = step.clone();
+        step["taskToken"] = json!(token);
+        assert_eq!(aws.invoke(step).await["run"], "listings/2026-11-02/1");
+    }
+    let run = "RUN#2026-11-02#000001";
+    aws.reaches(run, "SUCCEEDED").await;
+    let began = Instant::now();
+    while aws.attribute(run, "open").await.is_some() {
+        assert!(began.elapsed() < Duration::from_secs(30), "both tokens are answered, and the row is closed");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }
