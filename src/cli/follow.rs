@@ -102,7 +102,9 @@ pub fn conclude(
     terminal: &Terminal,
 ) -> CloudResult<()> {
     if matches!(status, Status::Succeeded | Status::Skipped) {
-        act(terminal, Tone::Good, status.as_str(), &run.to_string());
+        let why = cause.filter(|_| status == Status::Skipped).map(|cause| format!("  {cause}")).unwrap_or_default();
+        let tone = if status == Status::Skipped { Tone::Odd } else { Tone::Good };
+        act(terminal, tone, status.as_str(), &format!("{run}{why}"));
         return Ok(());
     }
     let said = cause.or(error).map(timeline::plain).filter(|said| !said.is_empty());

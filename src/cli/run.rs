@@ -58,7 +58,7 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let started = account::start(&session, &envelope).await?;
     let flag = here.flag();
     let Some(execution) = started.execution.filter(|_| started.status != Status::Queued) else {
-        return ended_before_it_began(&session, &started.run, &flag, terminal).await;
+        return ended_before_it_began(&session, &started.run, started.waits_for, &flag, terminal).await;
     };
     act(terminal, Tone::Good, "Started", &started.run.to_string());
     if args.no_follow {
@@ -82,12 +82,16 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
 async fn ended_before_it_began(
     session: &Session,
     run: &crate::control::run::RunRef,
+    waits_for: Option<String>,
     flag: &str,
     terminal: &Terminal,
 ) -> Result<Exit, Failure> {
     let row = session.runs().run(run).await?;
     let Some(row) = row.filter(|row| row.status.is_terminal()) else {
-        act(terminal, Tone::Calm, "Queued", &format!("{run}; follow it with `dpc logs {run} --follow{flag}`"));
+        let ahead =
+            waits_for.map(|ahead| format!(" behind {ahead}, and starts when that has ended")).unwrap_or_default();
+        act(terminal, Tone::Calm, "Queued", &format!("{run}{ahead}"));
+        act(terminal, Tone::Calm, "Look", &format!("dpc status {}{flag}", run.pipeline));
         return Ok(Exit::Done);
     };
     follow::conclude(run, row.status, row.error.as_deref(), row.cause.as_deref(), flag, terminal).map_err(

@@ -22,6 +22,8 @@ pub struct Started {
     pub status: Status,
     /// Its execution; none while it is queued, or when it could not be started.
     pub execution: Option<String>,
+    /// The run that it waits for.
+    pub waits_for: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -30,6 +32,7 @@ struct Answer {
     run: Option<String>,
     status: Option<Status>,
     execution_arn: Option<String>,
+    waits_for: Option<String>,
     error: Option<Refusal>,
 }
 
@@ -57,7 +60,7 @@ pub async fn start(session: &Session, envelope: &Envelope) -> CloudResult<Starte
     }
     let run = answer.run.as_deref().and_then(|run| run.parse().ok()).ok_or_else(|| unreadable("it names no run"))?;
     let status = answer.status.ok_or_else(|| unreadable("it names no status"))?;
-    Ok(Started { run, status, execution: answer.execution_arn })
+    Ok(Started { run, status, execution: answer.execution_arn, waits_for: answer.waits_for })
 }
 
 /// Asks which version of dpc the account runs, and refuses one with which this one cannot talk: plan, envelope and table

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::cloud::CloudResult;
 use crate::cloud::runs::{Progress, Registration, Run, Store};
 use crate::control::run::{RunRef, Status};
-use crate::control::schedule::{Schedule, between};
+use crate::control::schedule::{Schedule, When, between};
 use crate::functions::account::Account;
 use crate::functions::metrics::Metric;
 use crate::functions::queue::Overlap;
@@ -168,7 +168,10 @@ impl<S: Store, W: World> Account<S, W> {
             self.world.count(Metric::NeedsAttention, &why);
             tracing::error!(pipeline, since = %registration.swept_to, "{why}");
         }
-        for due in due(&registration, registration.swept_to.max(oldest), until)? {
+        let after = registration.swept_to.max(oldest);
+        let mut all = due(&registration, after, until)?;
+        all.extend(self.due_by_rate(&registration, after, until).await?);
+        for due in all {
             if self.has_started(pipeline, &due).await? {
                 continue;
             }
@@ -178,6 +181,39 @@ impl<S: Store, W: World> Account<S, W> {
             *missed += 1;
         }
         self.store.swept(pipeline, &registration.digest, until).await
+    }
+
+    /// When the pipeline's only `rate` schedule was due: it counts on from the last run that it has started. Before the
+    /// first, and with several, nobody but EventBridge Scheduler knows.
+    async fn due_by_rate(
+        &self,
+        registration: &Registration,
+        after: Timestamp,
+        until: Timestamp,
+    ) -> CloudResult<Vec<Due>> {
+        let schedules = registration.plan.schedules.iter().filter_map(|plan| Schedule::of_plan(plan).ok());
+        let mut rates = schedules.filter_map(|schedule| match &schedule.when {
+            When::Rate(rate) => Some((rate.interval(), schedule.start, schedule.end)),
+            _ => None,
+        });
+        let (Some((interval, start, end)), None) = (rates.next(), rates.next()) else { return Ok(Vec::new()) };
+        // Of the time before the schedules were changed, nothing follows.
+        let back = after.checked_sub(interval).unwrap_or(after).max(registration.schedules_since);
+        let by_clock = due(registration, back, until)?;
+        let fires = self.store.fires(&registration.plan.pipeline, back, until).await?;
+        let own = |fire: &Timestamp| by_clock.iter().all(|due| due.at != *fire && due.again != Some(*fire));
+        let Some(first) = fires.into_iter().find(own) else { return Ok(Vec::new()) };
+        let mut times = Vec::new();
+        let mut next = first;
+        while let Ok(at) = next.checked_add(interval)
+            && at <= until
+        {
+            next = at;
+            if at > after && start.is_none_or(|start| start <= at) && end.is_none_or(|end| at < end) {
+                times.push(Due { at, again: None });
+            }
+        }
+        Ok(times)
     }
 
     async fn has_started(&self, pipeline: &str, due: &Due) -> CloudResult<bool> {
@@ -201,8 +237,7 @@ struct Due {
 /// No zone repeats more than this.
 const REPEATED: SignedDuration = SignedDuration::from_hours(3);
 
-/// When the schedules of a registration were due, in order, each time once. A `rate` counts from a moment that only
-/// EventBridge Scheduler knows, so it has no times that could be missed here.
+/// When the schedules of a registration were due by the clock, in order, each time once.
 fn due(registration: &Registration, after: Timestamp, until: Timestamp) -> CloudResult<Vec<Due>> {
     let from = after.checked_sub(REPEATED).unwrap_or(after);
     let mut times = Vec::new();

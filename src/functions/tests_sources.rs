@@ -243,3 +243,40 @@ fn a_step_may_name_the_partition() {
     assert_eq!(answer["run"], "listings/2026-11-03/1");
     assert_eq!(account.store.only_run().claimed_at, at("2026-11-22T02:00:01Z"));
 }
+
+// ----------------------------------------------------------------------------------------- schedules without a clock
+
+fn fire_at(time: &str) -> Value {
+    json!({
+        "version": 1, "space": "prod", "pipeline": "listings", "source": "schedule", "key": time, "scheduledTime": time,
+    })
+}
+
+#[test]
+fn a_rate_is_counted_on_from_its_last_run() {
+    let account = account();
+    plan(&account, |plan| {
+        plan.schedules[0].expression = "rate(1 hour)".into();
+        plan.partition.by = "hour".into();
+        plan.partition.offset = "0".into();
+        plan.overlap = Some("allow".into());
+    });
+    account.wait(90);
+    assert_eq!(account.sweep_now()["missed"], 0, "nobody knows when it counts from");
+    account.event(fire_at("2026-11-22T03:20:00Z")).unwrap();
+    account.wait(60); // 04:30, and the run of 04:20 has not come
+    assert_eq!(account.sweep_now()["missed"], 1);
+    assert_eq!(run(&account, "listings/2026-11-22T04Z/1").scheduled_time, Some(at("2026-11-22T04:20:00Z")));
+    account.wait(5);
+    assert_eq!(account.sweep_now()["missed"], 0);
+}
+
+#[test]
+fn a_single_time_that_never_came_is_started_by_the_sweep() {
+    let account = account();
+    plan(&account, |plan| plan.schedules[0].expression = "at(2026-11-22T03:10:00)".into());
+    account.wait(20);
+    assert_eq!(account.sweep_now()["missed"], 1, "02:10 in UTC");
+    account.wait(20);
+    assert_eq!(account.sweep_now()["missed"], 0);
+}
