@@ -23,7 +23,7 @@ pub(super) fn around(model: &Model<'_>, next: &str, scope: &mut States) -> Strin
     };
     let used = |part: &Flow, profile: &str| part.steps().iter().any(|step| model.profiles_of(step).contains(&profile));
     let mut spans: Vec<(&str, usize, usize)> = Vec::new();
-    for (profile, _) in &model.profiles {
+    for (profile, _) in &model.clusters {
         let name = profile.value.as_str();
         let first = parts.iter().position(|part| used(part, name));
         let last = parts.iter().rposition(|part| used(part, name));
@@ -107,7 +107,7 @@ fn create(model: &Model<'_>, profile: &str, next: &str, scope: &mut States) -> S
 }
 
 fn provided(model: &Model<'_>, profile: &str) -> Option<Task> {
-    let (name, kind) = model.profiles.iter().find(|(name, _)| name.value == profile)?;
+    let (name, kind) = model.clusters.iter().find(|(name, _)| name.value == profile)?;
     let tags = super::users_tags(model.manifest);
     let request = Request {
         profile: name,
@@ -143,7 +143,7 @@ fn anybody(model: &Model<'_>, profile: &str) -> Option<String> {
 }
 
 fn release(model: &Model<'_>, profile: &str, next: &str, scope: &mut States) -> String {
-    let Some((name, kind)) = model.profiles.iter().find(|(name, _)| name.value == profile) else {
+    let Some((name, kind)) = model.clusters.iter().find(|(name, _)| name.value == profile) else {
         return next.to_owned();
     };
     let Some(task) = kind.release(name, next) else { return next.to_owned() };

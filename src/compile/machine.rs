@@ -36,7 +36,7 @@ fn check_input(model: &Model<'_>, first: &str, body: &mut States) {
         let expression = format!("$toMillis($states.context.Execution.StartTime) + {}", deadline.seconds() * 1_000);
         assign.insert("deadline".to_owned(), json!(code(&expression)));
     }
-    for (profile, kind) in &model.profiles {
+    for (profile, kind) in &model.clusters {
         assign.extend(kind.variables(profile));
     }
     let rule = Rule {
@@ -93,7 +93,7 @@ impl Model<'_> {
 
     /// Whether a profile is something that a run creates and releases.
     pub(super) fn is_provided(&self, profile: &str) -> bool {
-        self.profiles.iter().any(|(name, kind)| name.value == profile && kind.is_provided())
+        self.clusters.iter().any(|(name, _)| name.value == profile)
     }
 
     /// The profiles that a step of this name runs on, those of the steps inside it included.

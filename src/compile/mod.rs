@@ -18,7 +18,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::compute::Compute;
+use crate::compute::ecs::{OVERRIDES_LIMIT, Secret};
+use crate::compute::{Compute, Host};
 use crate::control::archive::{self, Archive};
 use crate::control::dag::{self, Flow};
 use crate::control::plan::{EventPlan, ParamPlan, PartitionPlan, Plan, SchedulePlan};
@@ -32,7 +33,7 @@ use crate::documents::template::Template;
 use crate::language::folder;
 use crate::language::manifest::Manifest;
 use crate::language::project::Pipeline;
-use crate::source::{Findings, Span, Spanned};
+use crate::source::{Code, Finding, Findings, Span, Spanned};
 use crate::steps::{self, Argument, Bench, Step, Tree, Work};
 use crate::{alerts, compute};
 pub use triggers::Listeners;
@@ -85,6 +86,8 @@ struct Model<'a> {
     body: Body<'a>,
     /// Profiles that some step uses, in the order written.
     profiles: Vec<(&'a Spanned<String>, &'a dyn compute::Kind)>,
+    /// Those of them that are made for a run and go with it.
+    clusters: Vec<(&'a Spanned<String>, &'a dyn compute::Transient)>,
     schedules: Vec<(SchedulePlan, Span)>,
     events: Vec<(EventPlan, Resource, Span)>,
     announced: Vec<Status>,
@@ -110,6 +113,8 @@ struct Made<'a> {
     statements: Vec<Statement>,
     resources: Vec<(String, Resource)>,
     uploads: Vec<(String, Vec<u8>)>,
+    hosts: Vec<Host>,
+    secrets: Vec<Secret>,
 }
 
 /// Compiles a pipeline. `None` when something is wrong with it; what, is in `findings`, unless an earlier stage has said
@@ -118,7 +123,7 @@ pub fn compile(pipeline: &Pipeline, context: &Context, findings: &mut Findings) 
     let mut own = Findings::new();
     checks::values::check(&pipeline.manifest, context.today, &mut own);
     let artifact = pack(pipeline);
-    let model = Model::of(&pipeline.manifest, context, &artifact, &mut own).filter(|_| !own.has_errors());
+    let model = Model::of(pipeline, context, &artifact, &mut own).filter(|_| !own.has_errors());
     let compiled = model.map(|mut model| {
         let (objects, uploads) = profile_files(&model, pipeline);
         model.objects = objects;
@@ -136,7 +141,8 @@ pub fn compile(pipeline: &Pipeline, context: &Context, findings: &mut Findings) 
 
 impl<'a> Model<'a> {
     /// `None` when steps, needs or profiles do not fit together, which the language's rules report.
-    fn of(manifest: &'a Manifest, context: &'a Context, artifact: &Archive, findings: &mut Findings) -> Option<Self> {
+    fn of(pipeline: &'a Pipeline, context: &'a Context, artifact: &Archive, findings: &mut Findings) -> Option<Self> {
+        let manifest = &pipeline.manifest;
         let name = manifest.name.value.as_str();
         let steps: Vec<(&Step, Span)> = manifest.steps.value.iter().map(|step| (&step.value, step.span)).collect();
         let graph = manifest.graph();
@@ -153,10 +159,12 @@ impl<'a> Model<'a> {
         let flow = dag::structure(&graph).ok()?;
         let tags = users_tags(manifest);
         let read = outputs_read(manifest);
+        let files = pipeline.folder.files.iter().map(|file| (file.path.as_str(), file.bytes.as_slice()));
+        let files: Vec<(&str, &[u8])> = files.collect();
         let mut made = Vec::new();
         for (step, span) in steps {
             let profile = manifest.profile_of(step).map(|(name, compute)| (name.value.as_str(), &compute.value));
-            let mut bench = bench(name, step, profile, artifact, &tags);
+            let mut bench = bench(name, step, profile, (artifact, &files), &tags);
             bench.wants_output = read.contains(step.name.value.as_str());
             let profile = profile.map(|(name, _)| name).filter(|_| bench.profile.is_some());
             made.push(make((step, span), profile, bench, findings)?);
@@ -171,7 +179,9 @@ impl<'a> Model<'a> {
         let announced = alerts::statuses(manifest.alerts.iter().map(|alert| &alert.value));
         let schedules = schedules(manifest);
         let events = events(manifest, context);
-        Some(Self { manifest, context, name, body, profiles, schedules, events, announced, objects: Vec::new() })
+        let clusters = profiles.iter().filter_map(|(name, kind)| Some((*name, kind.transient()?))).collect();
+        let objects = Vec::new();
+        Some(Self { manifest, context, name, body, profiles, clusters, schedules, events, announced, objects })
     }
 
     fn compile(&self, artifact: Archive, findings: &mut Findings) -> Compiled {
@@ -274,15 +284,16 @@ fn bench<'a>(
     pipeline: &'a str,
     step: &'a Step,
     profile: Option<(&'a str, &'a Compute)>,
-    artifact: &'a Archive,
+    (artifact, files): (&'a Archive, &'a [(&'a str, &'a [u8])]),
     tags: &'a [(String, String)],
 ) -> Bench<'a> {
-    let runs_on = step.kind().map(|kind| kind.runs_on());
+    let possible = step.kind().map_or(&[][..], |kind| kind.runs_on().possible());
+    let key = profile.and_then(|(_, compute)| compute.kind()).map(|kind| kind.key());
     Bench {
         pipeline,
         step: &step.name.value,
         archive: &artifact.sha256,
-        profile: profile.filter(|_| runs_on.is_some_and(|on| !on.possible().is_empty())),
+        profile: profile.filter(|_| key.is_some_and(|key| possible.contains(&key))),
         tags,
         retried: step.retry.is_some(),
         wants_output: false,
@@ -290,7 +301,10 @@ fn bench<'a>(
         plan: Vec::new(),
         statements: Vec::new(),
         resources: Vec::new(),
+        files,
         uploads: Vec::new(),
+        hosts: Vec::new(),
+        secrets: Vec::new(),
     }
 }
 
@@ -302,15 +316,24 @@ fn make<'a>(
     findings: &mut Findings,
 ) -> Option<Made<'a>> {
     let work = step.kind()?.work(&mut bench)?;
-    if bench.profile.is_some_and(|(_, compute)| compute.emr.is_some()) {
+    let limits = [(Host::Ec2, "EMR", steps::ARGUMENTS_LIMIT), (Host::Ecs, "ECS", OVERRIDES_LIMIT)];
+    for (_, service, limit) in limits.into_iter().filter(|(host, ..)| bench.hosts.contains(host)) {
         let arguments = bench.plan.iter().filter(|(key, _)| key == "args");
-        arguments.for_each(|(_, arguments)| steps::check_length(arguments, &step.name, findings));
+        arguments.for_each(|(_, arguments)| steps::check_length(arguments, &step.name, (service, limit), findings));
+    }
+    if bench.wants_output && bench.hosts.contains(&Host::EmrServerless) {
+        let message = format!("step `{}` runs on EMR Serverless, and another step reads its output", step.name.value);
+        findings.push(
+            Finding::at(Code::WrongCompute, step.name.span, message, "")
+                .why("a job there has no `$DPC_OUTPUT`: nothing of its driver's disk is kept")
+                .help("run it on `emr`, or let it write its result where the other step reads it"),
+        );
     }
     if let Some(when) = step.when.as_ref().filter(|when| late::of(when).is_empty()) {
         bench.plan.push(("when".to_owned(), Tree::Text(Argument::Users(when.value.clone()))));
     }
-    let Bench { wants_output, plan, statements, resources, uploads, .. } = bench;
-    Some(Made { step, span, profile, work, wants_output, plan, statements, resources, uploads })
+    let Bench { wants_output, plan, statements, resources, uploads, hosts, secrets, .. } = bench;
+    Some(Made { step, span, profile, work, wants_output, plan, statements, resources, uploads, hosts, secrets })
 }
 
 /// Whether a name of the user's may become part of state names, ids and expressions. The language's rules say what is

@@ -81,7 +81,7 @@ fn own_bucket(pipeline: &str) -> Vec<Statement> {
         Statement::allow("WriteLogs", &["s3:PutObject"])
             .on(in_bucket(&format!("{}*", names::logs_prefix(pipeline))))
             .in_account(None),
-        // The JAR that runs a script lies in a bucket of EMR's, whose account AWS does not publish; it is not this one.
+        // On EMR: the JAR that runs a script lies in a bucket of EMR's, whose account AWS does not publish; it is not this one.
         Statement::allow("ReadScriptRunner", &["s3:GetObject"])
             .on(sub("arn:${AWS::Partition}:s3:::${AWS::Region}.elasticmapreduce/libs/script-runner/*"))
             .when("StringNotEquals", "aws:ResourceAccount", reference("AWS::AccountId")),

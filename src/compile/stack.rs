@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 
 use super::{Model, permissions};
 use crate::alerts;
-use crate::compute::emr;
+use crate::compute::ecs::{self, Secret};
+use crate::compute::{self, Host, Request, emr};
 use crate::control::names;
 use crate::control::plan::Plan;
 use crate::documents::frame;
@@ -52,8 +53,21 @@ pub(super) fn build(
     out.add(frame::LOG_GROUP, name, log_group(model.name));
     let access = manifest.access.as_ref().map_or(name, |access| access.span);
     let compute = model.profiles.first().map_or(name, |(profile, _)| profile.span);
-    out.add(frame::COMPUTE_ROLE, access, compute_role(model));
-    out.add(frame::COMPUTE_PROFILE, compute, instance_profile());
+    let hosts = hosts(model);
+    if !hosts.is_empty() {
+        out.add(frame::COMPUTE_ROLE, access, compute_role(model, &hosts));
+    }
+    if hosts.contains(&Host::Ec2) {
+        out.add(frame::COMPUTE_PROFILE, compute, instance_profile());
+    }
+    if hosts.contains(&Host::Ecs) {
+        let secrets: Vec<Secret> = model.body.steps.iter().flat_map(|made| made.secrets.iter().cloned()).collect();
+        out.add(frame::TASK_LOGS, name, ecs::log_group(model.name));
+        out.add(frame::EXECUTION_ROLE, compute, ecs::execution_role(&secrets));
+    }
+    for (id, resource, span) in of_profiles(model) {
+        out.add(id, span, resource);
+    }
     if let [first, ..] = secrets_of_clusters(model).as_slice() {
         let secrets: BTreeSet<&str> = secrets_of_clusters(model).iter().map(|secret| secret.value.as_str()).collect();
         out.add(frame::EMR_ROLE, first.span, emr::service_role(&secrets.into_iter().collect::<Vec<_>>()));
@@ -118,14 +132,39 @@ fn secrets_of_clusters<'a>(model: &Model<'a>) -> Vec<&'a Spanned<String>> {
     model.profiles.iter().flat_map(|(_, kind)| kind.secrets()).collect()
 }
 
+/// The services under which some step runs.
+fn hosts(model: &Model<'_>) -> BTreeSet<Host> {
+    model.body.steps.iter().flat_map(|made| made.hosts.iter().copied()).collect()
+}
+
+/// Resources of profiles, each with the place of its profile.
+fn of_profiles(model: &Model<'_>) -> Vec<(String, Resource, Span)> {
+    let resources = |(profile, kind): &(&Spanned<String>, &dyn compute::Kind)| {
+        let request = Request {
+            profile: &profile.value,
+            pipeline: model.name,
+            space: &model.context.space,
+            tags: &[],
+            width: 1,
+            objects: &model.objects,
+        };
+        let span = profile.span;
+        kind.resources(&request).into_iter().map(move |(id, resource)| (id, resource, span)).collect::<Vec<_>>()
+    };
+    model.profiles.iter().flat_map(resources).collect()
+}
+
 fn state_machine(model: &Model<'_>, machine: &Machine) -> Resource {
     let definition = machine.to_value();
     let text = definition.to_string();
     let own_role = !secrets_of_clusters(model).is_empty();
-    let substitutions: Map<String, Value> = emr::substitutions(model.name, own_role)
-        .into_iter()
+    let known = emr::substitutions(model.name, own_role).into_iter().map(|(key, value)| (key.to_owned(), value));
+    // A resource of a step or a profile is known to the machine by its logical id.
+    let of_steps = model.body.steps.iter().flat_map(|made| made.resources.iter().map(|(id, _)| id.clone()));
+    let ids = of_profiles(model).into_iter().map(|(id, ..)| id).chain(of_steps);
+    let substitutions: Map<String, Value> = known
+        .chain(ids.map(|id| (id.clone(), reference(&id))))
         .filter(|(key, _)| text.contains(&frame::substitution(key)))
-        .map(|(key, value)| (key.to_owned(), value))
         .collect();
     Resource::new(
         "AWS::StepFunctions::StateMachine",
@@ -163,8 +202,9 @@ fn machine_role(model: &Model<'_>, integrations: &[Integration]) -> Resource {
     )
 }
 
-fn compute_role(model: &Model<'_>) -> Resource {
-    let trust = policy::trust("ec2.amazonaws.com", None);
+fn compute_role(model: &Model<'_>, hosts: &BTreeSet<Host>) -> Resource {
+    let services: Vec<&str> = hosts.iter().map(|host| host.principal()).collect();
+    let trust = policy::trust_all(&services);
     role("What the pipeline's own compute may touch", trust, "compute", &permissions::of_compute(model))
 }
 

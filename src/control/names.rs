@@ -62,6 +62,11 @@ pub fn log_group(pipeline: &str) -> String {
     format!("/aws/vendedlogs/states/dpc-{pipeline}")
 }
 
+/// The log group of a pipeline's containers.
+pub fn task_log_group(pipeline: &str) -> String {
+    format!("/dpc/{pipeline}")
+}
+
 /// The bucket for artifacts and logs.
 pub fn bucket(account: &str, region: &str) -> String {
     format!("dpc-{account}-{region}")

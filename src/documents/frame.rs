@@ -43,6 +43,9 @@ pub const BUCKET: &str = "Bucket";
 /// Substituted in the definition: what the ARNs of the account's secrets begin with.
 pub const SECRET_ARNS: &str = "SecretArns";
 
+/// Substituted in the definition: ARN of the pipeline's compute role.
+pub const COMPUTE_ROLE_ARN: &str = "ComputeRoleArn";
+
 /// Logical id of the state machine.
 pub const STATE_MACHINE: &str = "StateMachine";
 /// Logical id of the state machine's role.
@@ -53,12 +56,39 @@ pub const COMPUTE_ROLE: &str = "ComputeRole";
 pub const COMPUTE_PROFILE: &str = "ComputeProfile";
 /// Logical id of the role that EMR works under when it must fetch secrets.
 pub const EMR_ROLE: &str = "EmrRole";
+/// Logical id of the role under which ECS starts containers.
+pub const EXECUTION_ROLE: &str = "ContainerStartRole";
+/// Logical id of the log group of containers.
+pub const TASK_LOGS: &str = "ContainerLogs";
 /// Logical id of the log group.
 pub const LOG_GROUP: &str = "LogGroup";
 /// Logical id of the topic.
 pub const TOPIC: &str = "Topic";
 /// Logical id of the registration.
 pub const REGISTRATION: &str = "Registration";
+
+/// The logical id of something that belongs to a step or profile of this name: `Task` and `load-all` give `TaskLoadAll`.
+/// Where two names could give one id, as `a-1` and `a1`, the digest of the name tells them apart.
+pub fn logical_id(prefix: &str, name: &str) -> String {
+    let mut id = prefix.to_owned();
+    let mut ambiguous = false;
+    for part in name.split('-') {
+        let mut letters = part.chars();
+        let Some(first) = letters.next() else {
+            ambiguous = true;
+            continue;
+        };
+        ambiguous |= first.is_ascii_digit();
+        id.push(first.to_ascii_uppercase());
+        id.extend(letters);
+    }
+    if ambiguous { format!("{id}{:08x}", fnv(name)) } else { id }
+}
+
+/// FNV-1a, 32 bits: <http://www.isthe.com/chongo/tech/comp/fnv/>.
+fn fnv(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
 
 /// `${name}` in a definition: replaced through `DefinitionSubstitutions`.
 pub fn substitution(name: &str) -> String {
@@ -183,7 +213,8 @@ pub fn record_carried_failure() -> Value {
 /// Assigns `$said`: what a person wants to read of the error output's cause. EMR's cause is the description of the step
 /// or cluster as JSON, whose first kilobyte is the arguments of the step; what went wrong stands in `Reason`, `Message`
 /// and `LogFile`: <https://docs.aws.amazon.com/emr/latest/APIReference/API_FailureDetails.html>,
-/// <https://docs.aws.amazon.com/emr/latest/APIReference/API_ClusterStateChangeReason.html>. A cause without them is cut.
+/// <https://docs.aws.amazon.com/emr/latest/APIReference/API_ClusterStateChangeReason.html>; of a job of EMR Serverless it
+/// stands in `StateDetails`, of a container in `Reason`, or in `StoppedReason` and `ExitCode`. A cause without them is cut.
 ///
 /// A mistake in a catcher's output would fail the run for its own sake, so nothing here can fail: `$parse` refuses what is
 /// no JSON, while these functions take any text and make nothing of nothing. Escaped backslashes and quotes are put out
@@ -195,7 +226,11 @@ const SAID: &str = concat!(
     r#"$substring($replace($replace($replace($replace("#,
     r#"$substringBefore($substringAfter($flat, $mark), "\""), "#,
     r#""\\n", " "), "\\t", " "), "\u0002", "\""), "\u0001", "\\"), 0, $most) : "")}; "#,
-    r#"$text := $trim($field("Reason", 200) & " " & $field("Message", 600)); $log := $field("LogFile", 300); "#,
+    r#"$text := $trim($field("Reason", 200) & " " & $field("Message", 600)); "#,
+    r#"$text := $text = "" ? $field("StateDetails", 600) : $text; $stopped := $field("StoppedReason", 200); "#,
+    r#"$exit := $trim($substringBefore($substringBefore($substringAfter($flat, "\"ExitCode\":"), ","), "}")); "#,
+    r#"$text := $text = "" and $stopped != "" ? $stopped & ($contains($flat, "\"ExitCode\":") ? " with code " & $exit : "") : $text; "#,
+    r#"$log := $field("LogFile", 300); "#,
     r#"$said := $text = "" ? $substring($cause, 0, 1000) : $text & ($log = "" ? "" : "; log: " & $log)"#,
 );
 

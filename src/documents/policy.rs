@@ -133,6 +133,17 @@ pub fn trust(service: &str, conditions: Option<Value>) -> Value {
     json!({ "Version": "2012-10-17", "Statement": [statement] })
 }
 
+/// Lets several services assume a role.
+pub fn trust_all(services: &[&str]) -> Value {
+    let principals = one_or_many(services.iter().map(|service| json!(service)).collect());
+    let statement = object([
+        ("Effect", json!("Allow")),
+        ("Principal", json!({ "Service": principals })),
+        ("Action", json!("sts:AssumeRole")),
+    ]);
+    json!({ "Version": "2012-10-17", "Statement": [statement] })
+}
+
 /// What IAM counts of an inline policy: its characters without whitespace, in the partition, region and account with the
 /// longest names.
 pub fn size(document: &Value) -> usize {

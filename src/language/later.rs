@@ -22,8 +22,6 @@ const NOT_HERE: &str = "use `alerts: [{ events: [FAILED], email: team@example.co
 /// In paths, `*` is every value of a mapping, and `[]` every item of a list, or the value itself where it is no list.
 const KEYS: &[Key] = &[
     key("", "jobs", "write the step out in each pipeline"),
-    key("compute.*", "emrServerless", "use `emr`"),
-    key("compute.*", "ecs", "use `emr`"),
     key("steps.[]", "map", "write one step for each item"),
     key("steps.[]", "container", STEP_KIND),
     key("steps.[]", "glue", STEP_KIND),

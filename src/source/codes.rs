@@ -178,6 +178,9 @@ codes! {
     UnknownApplication = "454" "EMR application is unknown";
     RepeatedApplication = "455" "EMR application is listed twice";
     MissingApplication = "456" "step needs an application that its cluster lacks";
+    ForeignKey = "457" "key that cannot travel in a template";
+    BadFunction = "458" "not a Lambda function";
+    NeedlessCompute = "459" "step runs on nothing of its own";
     BadComposition = "480" "nodes of a cluster do not go together";
     BadFleet = "481" "not an instance fleet";
     BadSpot = "482" "spot option out of place";
@@ -188,9 +191,13 @@ codes! {
     PlainSecretProperty = "487" "property holds a secret as text";
     BadNetwork = "488" "not an id of EC2";
     BadClusterOption = "489" "option of a cluster is out of bounds";
-    ForeignKey = "457" "key that cannot travel in a template";
-    BadFunction = "458" "not a Lambda function";
-    NeedlessCompute = "459" "step runs on nothing of its own";
+    WrongCompute = "490" "step cannot run on its compute profile";
+    BadApplication = "491" "not an application of EMR Serverless";
+    BadSize = "492" "size of compute does not exist";
+    BadContainer = "493" "container is not described rightly";
+    MovingImage = "494" "image moves";
+    NoImage = "495" "shell step on ECS has no image";
+    OnlyEntrypoint = "496" "entrypoint of EMR Serverless is not fixed";
 
     // 5xx: what was compiled.
     TooLarge = "501" "compiled pipeline is too large for AWS";

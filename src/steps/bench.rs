@@ -7,8 +7,10 @@
 use serde_json::{Map, Value, json};
 
 use super::{Argument, Tree};
-use crate::compute::Compute;
+use crate::compute::ecs::Secret;
+use crate::compute::{Compute, Host};
 use crate::control::render::late::{self, Late, Piece, Root, Segment};
+use crate::control::{digest, names};
 use crate::documents::policy::Statement;
 use crate::documents::states::{self, code, quoted};
 use crate::documents::template::{Resource, sub};
@@ -38,11 +40,26 @@ pub struct Bench<'a> {
     pub statements: Vec<Statement>,
     /// Resources of its own, by logical id.
     pub resources: Vec<(String, Resource)>,
+    /// The files of the pipeline's folder: path and bytes.
+    pub files: &'a [(&'a str, &'a [u8])],
     /// Files that must lie in the account's bucket under a key: (key, bytes).
     pub uploads: Vec<(String, Vec<u8>)>,
+    /// The services under which its work runs, which so assume the pipeline's compute role.
+    pub hosts: Vec<Host>,
+    /// Secrets that ECS puts into the environment of its container.
+    pub secrets: Vec<Secret>,
 }
 
 impl Bench<'_> {
+    /// Makes a file of the folder an object of its own, and returns its key; `None` if there is none, which a rule reports.
+    pub fn object(&mut self, path: &str) -> Option<String> {
+        let path = path.strip_prefix("./").unwrap_or(path);
+        let (_, bytes) = self.files.iter().find(|(file, _)| *file == path)?;
+        let key = names::file_key(self.pipeline, &digest::sha256(bytes), path);
+        self.uploads.push((key.clone(), bytes.to_vec()));
+        Some(key)
+    }
+
     /// A list of words, each a text when the step starts: the value of a state's argument.
     pub fn words(&mut self, key: &str, words: Vec<Argument>) -> Value {
         if !words.iter().any(is_late) {

@@ -235,20 +235,21 @@ pub fn duration(written: &Spanned<String>, key: &str, least: Duration, findings:
     Some(duration)
 }
 
-/// The longest that all strings of a step may be together:
+/// The longest that all strings of a step of EMR may be together:
 /// <https://docs.aws.amazon.com/emr/latest/APIReference/API_HadoopJarStepConfig.html>.
-const ARGUMENTS_LIMIT: usize = 10_240;
+pub const ARGUMENTS_LIMIT: usize = 10_240;
 
-/// Reports arguments of a step of this name that EMR would refuse for their length.
-pub fn check_length(arguments: &Tree, step: &Spanned<String>, findings: &mut Findings) {
+/// Reports arguments of a step of this name that a service would refuse for their length.
+pub fn check_length(arguments: &Tree, step: &Spanned<String>, limit: (&str, usize), findings: &mut Findings) {
+    let (service, limit) = limit;
     let length = arguments.length();
-    if length > ARGUMENTS_LIMIT {
+    if length > limit {
         findings.push(
             Finding::at(
                 Code::StepTooLong,
                 step.span,
                 format!("arguments of step `{}` have {length} characters", step.value),
-                format!("EMR takes {ARGUMENTS_LIMIT}"),
+                format!("{service} takes {limit}"),
             )
             .help("put long values into a file of the pipeline's folder and pass its name"),
         );

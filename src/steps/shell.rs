@@ -1,10 +1,13 @@
-//! `shell`: a command, run in the unpacked folder of the pipeline on the primary node of an EMR cluster.
+//! `shell`: a command, run in the unpacked folder of the pipeline on the primary node of an EMR cluster or in a container.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{Bench, Kind, KindOfStep, Output, RunsOn, Work, runner};
-use crate::compute::emr;
+use crate::compute::ecs::{Container, Ecs};
+use crate::compute::{Host, emr};
+use crate::documents::states::Task;
 use crate::source::{Code, Finding, Findings, Span, Spanned, SpannedMap};
 
 /// Runs a command in the unpacked pipeline folder.
@@ -39,7 +42,7 @@ impl Kind for Shell {
     }
 
     fn runs_on(&self) -> RunsOn {
-        RunsOn::OneOf(&["emr"])
+        RunsOn::OneOf(&["emr", "ecs"])
     }
 
     fn output(&self) -> Output {
@@ -55,9 +58,39 @@ impl Kind for Shell {
             self.environment.iter().map(|(key, value)| (key.value.clone(), value.value.clone())).collect();
         let command = self.command.value.iter().map(|word| word.value.clone()).collect();
         let arguments = runner::arguments(bench, &environment, command);
-        let (profile, _) = bench.profile.filter(|(_, compute)| compute.emr.is_some())?;
+        let (profile, compute) = bench.profile?;
         let arguments = bench.command("args", arguments);
+        if let Some(ecs) = &compute.ecs {
+            return Self::in_container(ecs, arguments, bench).map(|task| Work::Task(Box::new(task)));
+        }
+        let _emr = compute.emr.as_ref()?;
+        bench.hosts.push(Host::Ec2);
         Some(Work::Task(Box::new(emr::run_script(bench.step, profile, arguments))))
+    }
+}
+
+/// What a container runs: it fetches the script that is its first argument, and becomes that script with the others. The
+/// line is the same for every step, and nothing is put into it.
+const FETCH: &str =
+    "set -eu; script=$(mktemp); aws s3 cp --only-show-errors \"$1\" \"$script\"; shift; exec bash \"$script\" \"$@\"";
+
+impl Shell {
+    /// The command in a container of the profile's image; `None` if it names none, which a rule reports.
+    fn in_container(ecs: &Ecs, arguments: Value, bench: &mut Bench<'_>) -> Option<Task> {
+        let container = Container {
+            pipeline: bench.pipeline,
+            step: bench.step,
+            profile: Some(ecs),
+            image: ecs.image.as_ref()?,
+            entrypoint: Some(["bash", "-c", FETCH, "dpc"].map(str::to_owned).to_vec()),
+            size: (None, None),
+            secrets: Vec::new(),
+            tags: bench.tags,
+        };
+        bench.hosts.push(Host::Ecs);
+        bench.resources.push((container.logical_id(), container.definition()));
+        bench.statements.extend(container.statements());
+        Some(container.task(Some(arguments), Vec::new()))
     }
 }
 

@@ -1,10 +1,13 @@
-//! `spark`: a Python file or a JAR of the pipeline's folder, run by spark-submit on an EMR cluster.
+//! `spark`: a Python file or a JAR of the pipeline's folder, run by spark-submit on an EMR cluster or by EMR Serverless.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Bench, Kind, KindOfStep, Output, RunsOn, Work, runner};
-use crate::compute::emr;
+use super::{Argument, Bench, Kind, KindOfStep, Output, RunsOn, Tree, Work, runner};
+use crate::compute::serverless::{Job, Serverless};
+use crate::compute::{Host, emr};
+use crate::control::names;
+use crate::documents::states::Task;
 use crate::source::{Code, Finding, Findings, Spanned, SpannedMap};
 
 /// Runs a Python file or a JAR with spark-submit.
@@ -77,7 +80,7 @@ impl Kind for Spark {
     }
 
     fn runs_on(&self) -> RunsOn {
-        RunsOn::OneOf(&["emr"])
+        RunsOn::OneOf(&["emr", "emrServerless"])
     }
 
     fn output(&self) -> Output {
@@ -89,6 +92,12 @@ impl Kind for Spark {
     }
 
     fn work(&self, bench: &mut Bench<'_>) -> Option<Work> {
+        let (profile, compute) = bench.profile?;
+        if let Some(serverless) = &compute.emr_serverless {
+            return self.as_job(profile, serverless, bench).map(|task| Work::Task(Box::new(task)));
+        }
+        let _emr = compute.emr.as_ref()?;
+        bench.hosts.push(Host::Ec2);
         let mut command = vec!["spark-submit".to_owned(), "--name".to_owned(), bench.step.to_owned()];
         if let Some(class) = &self.class {
             command.extend(["--class".to_owned(), class.value.clone()]);
@@ -99,8 +108,63 @@ impl Kind for Spark {
         command.push(self.entrypoint.value.clone());
         command.extend(self.args.iter().map(|argument| argument.value.clone()));
         let arguments = runner::arguments(bench, &[], command);
-        let (profile, _) = bench.profile.filter(|(_, compute)| compute.emr.is_some())?;
         let arguments = bench.command("args", arguments);
         Some(Work::Task(Box::new(emr::run_script(bench.step, profile, arguments))))
+    }
+}
+
+/// Where a job of EMR Serverless finds the pipeline's folder.
+const FOLDER: &str = "folder";
+
+impl Spark {
+    /// The program as a job of EMR Serverless, which fetches it from the bucket by itself, and the folder beside it.
+    fn as_job(&self, name: &str, profile: &Serverless, bench: &mut Bench<'_>) -> Option<Task> {
+        let entrypoint = bench.object(&self.entrypoint)?;
+        let arguments = self.args.iter().map(|argument| Argument::Users(argument.value.clone())).collect();
+        let arguments = bench.words("args", arguments);
+        let properties = self.properties(bench);
+        let properties = bench.value("conf", Tree::Map(properties));
+        let job = Job {
+            pipeline: bench.pipeline,
+            step: bench.step,
+            name,
+            profile,
+            entrypoint: &entrypoint,
+            class: self.class.as_ref().map(|class| class.value.as_str()),
+        };
+        bench.hosts.push(Host::EmrServerless);
+        bench.statements.extend(job.statements());
+        Some(job.task(arguments, properties))
+    }
+
+    /// Spark properties: dpc's, by which the program finds the folder and learns which run it works for, and the user's.
+    /// <https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/jobs-spark.html>
+    fn properties(&self, bench: &Bench<'_>) -> Vec<(String, Tree)> {
+        let own = |key: &str, text: String| (key.to_owned(), Tree::Text(Argument::Own(text)));
+        let archive = format!("s3://{}/{}", names::BUCKET, names::artifact_key(bench.pipeline, bench.archive));
+        let folder = self.entrypoint.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("/{folder}"));
+        let modules = format!("./{FOLDER}{folder}:./{FOLDER}");
+        let mut properties = vec![
+            own("spark.archives", format!("{archive}#{FOLDER}")),
+            own("spark.emr-serverless.driverEnv.PYTHONPATH", modules.clone()),
+            own("spark.executorEnv.PYTHONPATH", modules),
+        ];
+        let variables = [
+            ("DPC_PIPELINE", bench.pipeline),
+            ("DPC_STEP", bench.step),
+            ("DPC_RUN", "{{ run.id }}"),
+            ("DPC_PARTITION", "{{ run.partition }}"),
+        ];
+        for (name, value) in variables {
+            properties.push(own(&format!("spark.emr-serverless.driverEnv.{name}"), value.to_owned()));
+        }
+        for (key, value) in self.conf.iter() {
+            let text = Tree::Text(Argument::Users(value.value.clone()));
+            match properties.iter_mut().find(|(other, _)| *other == key.value) {
+                Some((_, own)) => *own = text,
+                None => properties.push((key.value.clone(), text)),
+            }
+        }
+        properties
     }
 }

@@ -43,7 +43,7 @@ fn check_applications(manifest: &Manifest, findings: &mut Findings) {
         let Some(kind) = step.value.kind() else { continue };
         let Some((name, compute)) = manifest.profile_of(step) else { continue };
         let Some(profile) = compute.value.kind() else { continue };
-        let installed = profile.applications();
+        let Some(installed) = profile.applications() else { continue };
         for wanted in kind.applications() {
             if !installed.iter().any(|application| application.eq_ignore_ascii_case(wanted)) {
                 findings.push(

@@ -101,6 +101,26 @@ pub(super) fn applications(written: &[Spanned<String>], findings: &mut Findings)
     }
 }
 
+/// Releases of EMR Serverless begin with 6.6.0: <https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/release-versions.html>.
+pub(in crate::compute) fn serverless_release(release: &Spanned<String>, findings: &mut Findings) {
+    match release_of(release) {
+        None => findings.push(
+            Finding::at(Code::BadRelease, release.span, format!("`{}` is not an EMR release", release.value), "")
+                .help("write it as EMR does, such as `emr-7.5.0`"),
+        ),
+        Some(version) if version < (6, 6) => findings.push(
+            Finding::at(
+                Code::OldRelease,
+                release.span,
+                format!("EMR Serverless has no release `{}`", release.value),
+                "too old",
+            )
+            .help("use `emr-6.6.0` or newer"),
+        ),
+        Some(_) => {}
+    }
+}
+
 /// Idle time-outs came with 5.30.0 and 6.1.0, after step concurrency (5.28.0):
 /// <https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-auto-termination-policy.html>.
 pub(super) fn release(release: &Spanned<String>, findings: &mut Findings) {
@@ -149,7 +169,7 @@ pub(super) fn instance_type(written: &Spanned<String>, findings: &mut Findings) 
     }
 }
 
-pub(super) fn idle_timeout(idle: &Spanned<String>, findings: &mut Findings) {
+pub(in crate::compute) fn idle_timeout(idle: &Spanned<String>, findings: &mut Findings) {
     let (least, most) = IDLE;
     match Duration::parse(idle) {
         None => findings.push(super::not_a_duration(idle)),

@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::compute::{Kind, Request};
+use crate::compute::{Host, Kind, Request, Transient};
 use crate::control::duration::Duration;
 use crate::control::names;
 use crate::documents::frame;
@@ -88,6 +88,14 @@ pub(super) fn installed(emr: &Emr) -> Vec<&str> {
 }
 
 impl Kind for Emr {
+    fn key(&self) -> &'static str {
+        "emr"
+    }
+
+    fn host(&self) -> Host {
+        Host::Ec2
+    }
+
     fn check(&self, findings: &mut Findings) {
         check::release(&self.release, findings);
         check::applications(&self.applications, findings);
@@ -120,8 +128,8 @@ impl Kind for Emr {
         }
     }
 
-    fn applications(&self) -> Vec<&str> {
-        installed(self)
+    fn applications(&self) -> Option<Vec<&str>> {
+        Some(installed(self))
     }
 
     fn files(&self) -> Vec<&Spanned<String>> {
@@ -132,6 +140,18 @@ impl Kind for Emr {
         configurations::secrets(self.configurations.iter().map(|configuration| &configuration.value))
     }
 
+    fn statements(&self) -> Vec<Statement> {
+        let mut statements = vec![permissions::hand_over_role(!self.secrets().is_empty())];
+        statements.extend(self.scaling.as_ref().map(|_| permissions::scale()));
+        statements
+    }
+
+    fn transient(&self) -> Option<&dyn Transient> {
+        Some(self)
+    }
+}
+
+impl Transient for Emr {
     fn variables(&self, profile: &str) -> Map<String, Value> {
         let mut instances = Map::new();
         match &self.fleets {
@@ -144,10 +164,6 @@ impl Kind for Emr {
         let own = network::own(self).map(|own| (frame::variable(profile, "network"), Value::Object(own)));
         variables.extend(own);
         variables
-    }
-
-    fn is_provided(&self) -> bool {
-        true
     }
 
     fn provide(&self, request: &Request<'_>) -> Option<Task> {
@@ -171,12 +187,6 @@ impl Kind for Emr {
         task.catch.push(Catcher::all(json!(code("$states.input")), next));
         task.next = next.to_owned();
         Some(task)
-    }
-
-    fn statements(&self) -> Vec<Statement> {
-        let mut statements = vec![permissions::hand_over_role(!self.secrets().is_empty())];
-        statements.extend(self.scaling.as_ref().map(|_| permissions::scale()));
-        statements
     }
 }
 
@@ -337,6 +347,7 @@ pub fn substitutions(pipeline: &str, own_role: bool) -> Vec<(&'static str, Value
         (frame::INSTANCE_PROFILE, crate::documents::template::reference(frame::COMPUTE_PROFILE)),
         (frame::LOG_URI, sub(logs)),
         (frame::BUCKET, sub(names::BUCKET)),
+        (frame::COMPUTE_ROLE_ARN, attribute(frame::COMPUTE_ROLE, "Arn")),
         (frame::SECRET_ARNS, sub(names::arn("secretsmanager", "secret:"))),
         // https://docs.aws.amazon.com/emr/latest/ReleaseGuide/emr-commandrunner.html, "Run a script"
         (frame::SCRIPT_RUNNER, sub("s3://${AWS::Region}.elasticmapreduce/libs/script-runner/script-runner.jar")),

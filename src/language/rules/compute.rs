@@ -1,5 +1,6 @@
 //! Every step has a compute profile, every profile a step.
 
+use crate::language::manifest::Manifest;
 use crate::language::project::Pipeline;
 use crate::source::{Code, Finding, Findings, Spanned};
 use crate::steps::{RunsOn, Step};
@@ -27,6 +28,9 @@ pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
             Some(_) | None => {}
         }
     }
+    for step in steps {
+        findings.extend(wrong_profile(manifest, step));
+    }
     if let Some((first, rest)) = silent.split_first() {
         let finding =
             rest.iter().fold(unsaid(first, &profiles), |finding, name| finding.and(name.span, "nor does this one"));
@@ -45,6 +49,41 @@ pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
             );
         }
     }
+}
+
+/// A step on a profile of a kind that it cannot run on, or whose profile lacks what it needs there.
+fn wrong_profile(manifest: &Manifest, step: &Step) -> Option<Finding> {
+    let (key, _, kind) = *step.kinds().first()?;
+    let possible = kind.runs_on().possible();
+    let name = &step.name.value;
+    let (profile, compute) = manifest.profile_of(step)?;
+    let on = compute.value.kind()?;
+    let chosen = step.compute.is_some() || matches!(kind.runs_on(), RunsOn::OneOf(_));
+    if chosen && !possible.is_empty() && !possible.contains(&on.key()) {
+        let place = step.compute.as_ref().map_or(step.name.span, |named| named.span);
+        let message = format!("step `{name}` cannot run on `{}`, which is `{}`", profile.value, on.key());
+        let fitting = manifest
+            .compute
+            .iter()
+            .find(|(_, other)| other.value.kind().is_some_and(|other| possible.contains(&other.key())));
+        let help = match fitting {
+            Some((other, _)) => format!("write `compute: {}`", other.value),
+            None => format!("declare a profile of one of these kinds: {}", super::list(possible)),
+        };
+        return Some(
+            Finding::at(Code::WrongCompute, place, message, "")
+                .and(profile.span, "the profile")
+                .why(format!("`{key}` runs on {}", super::list(possible).replace(" and ", " or ")))
+                .help(help),
+        );
+    }
+    let without_image = compute.value.ecs.as_ref().is_some_and(|ecs| ecs.image.is_none());
+    (key == "shell" && without_image).then(|| {
+        Finding::at(Code::NoImage, profile.span, format!("`{}` has no image for step `{name}`", profile.value), "")
+            .and(step.name.span, "a `shell` step")
+            .why("a container needs bash, tar, gzip, sha256sum and the AWS CLI to run a command of the folder")
+            .help("add `image: public.ecr.aws/aws-cli/aws-cli:2.31.0`, or an image of your own with them")
+    })
 }
 
 fn needs_one(step: &Step) -> bool {

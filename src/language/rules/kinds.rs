@@ -7,7 +7,9 @@ use crate::steps::KINDS;
 pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
     let manifest = &pipeline.manifest;
     for (name, profile) in manifest.compute.iter() {
-        let kinds = [("emr", profile.emr.as_ref().map(|kind| kind.span))];
+        let given = profile.kinds();
+        let span_of = |key| given.iter().find(|(_, kind)| kind.key() == key).map(|(span, _)| *span);
+        let kinds = crate::compute::KINDS.map(|key| (key, span_of(key)));
         let what = format!("compute profile `{}`", name.value);
         exactly_one(&what, "says no kind", (profile.span, name.span), &kinds, findings);
     }
