@@ -3,7 +3,8 @@
 use super::aws::{EnvironmentArg, Here, Tone, act};
 use super::follow::{self, Followed, Printer};
 use super::{Exit, Failure, Terminal};
-use crate::cloud::logs::{self, Attempt};
+use crate::cloud::jobs;
+use crate::cloud::logs::{self, Attempt, Output};
 use crate::cloud::runs::{Run, Store};
 use crate::cloud::timeline::{self, Timeline};
 use crate::cloud::{CloudResult, Session};
@@ -142,6 +143,20 @@ async fn print_output(session: &Session, run: &Run, step: Option<&str>, terminal
             print_attempt(session, &run.reference.pipeline, attempt, *count, terminal).await?;
         }
     }
+    // What ran in containers and on EMR Serverless, the execution's history tells.
+    let execution = run.execution.as_deref().unwrap_or_default();
+    let jobs = jobs::of(&session.clients, &session.caller, execution).await?;
+    for job in jobs.iter().filter(|job| step.is_none_or(|step| step == job.step)) {
+        let count = number.entry(job.step.clone()).or_default();
+        *count += 1;
+        let state = match job.succeeded {
+            Some(true) => "COMPLETED",
+            Some(false) => "FAILED",
+            None => "RUNNING or stopped",
+        };
+        terminal.say(&format!("\n--- {}, attempt {count}: {state} ({})", job.step, job.id()));
+        print_outputs(&logs::of_job(session, &run.reference.pipeline, job).await?, terminal);
+    }
     Ok(())
 }
 
@@ -165,12 +180,22 @@ async fn print_attempt(
     if shown.is_empty() {
         terminal.say("    nothing written yet; EMR copies output into the bucket every few minutes and at the end");
     }
-    for output in shown {
-        terminal.say(&format!("[{}]", output.stream));
-        terminal.data(&output.text);
-        if !output.text.is_empty() && !output.text.ends_with('\n') {
-            terminal.data("\n");
-        }
-    }
+    shown.into_iter().for_each(|output| print_output_of(output, terminal));
     Ok(())
+}
+
+/// Everything that an attempt has written; a word when that is nothing.
+fn print_outputs(outputs: &[Output], terminal: &Terminal) {
+    if outputs.iter().all(|output| output.text.is_empty()) {
+        terminal.say("    nothing written yet");
+    }
+    outputs.iter().filter(|output| !output.text.is_empty()).for_each(|output| print_output_of(output, terminal));
+}
+
+fn print_output_of(output: &Output, terminal: &Terminal) {
+    terminal.say(&format!("[{}]", output.stream));
+    terminal.data(&output.text);
+    if !output.text.is_empty() && !output.text.ends_with('\n') {
+        terminal.data("\n");
+    }
 }

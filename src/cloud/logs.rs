@@ -10,6 +10,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use crate::cloud::artifacts;
 use crate::cloud::failure::{CloudResult, Explained};
+use crate::cloud::jobs::{Job, Place};
 use crate::cloud::session::Session;
 use crate::control::names;
 
@@ -107,6 +108,53 @@ pub async fn output(session: &Session, pipeline: &str, attempt: &Attempt) -> Clo
         }
     }
     Ok(outputs)
+}
+
+/// What a job of ECS or EMR Serverless has written so far: a container line by line, a job run a file at its end.
+///
+/// # Errors
+/// Whatever AWS refuses; what is not there has no lines.
+pub async fn of_job(session: &Session, pipeline: &str, job: &Job) -> CloudResult<Vec<Output>> {
+    match &job.at {
+        Place::Container { .. } => {
+            // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using_awslogs.html: prefix/container/task
+            let stream = format!("{}/main/{}", job.step, job.id());
+            let text = lines(session, &names::task_log_group(pipeline), &stream).await?;
+            Ok(vec![Output { stream: "output".to_owned(), text }])
+        }
+        Place::Serverless { application, run } => {
+            let prefix = format!("{}applications/{application}/jobs/{run}/SPARK_DRIVER/", names::logs_prefix(pipeline));
+            let mut outputs = Vec::new();
+            for stream in ["stdout", "stderr"] {
+                if let Some(bytes) = artifacts::download(session, &format!("{prefix}{stream}.gz")).await? {
+                    outputs.push(Output { stream: stream.to_owned(), text: unpack(&bytes) });
+                }
+            }
+            Ok(outputs)
+        }
+    }
+}
+
+/// All lines of a log stream.
+async fn lines(session: &Session, group: &str, stream: &str) -> CloudResult<String> {
+    let mut text = String::new();
+    let mut token: Option<String> = None;
+    loop {
+        let call = session.clients.logs().get_log_events().log_group_name(group).log_stream_name(stream);
+        let page = match call.start_from_head(true).set_next_token(token.clone()).send().await {
+            Err(error) if error.code() == Some("ResourceNotFoundException") => return Ok(text),
+            other => other.explained(&session.caller, "logs:GetLogEvents")?,
+        };
+        for message in page.events().iter().filter_map(|event| event.message()) {
+            text.push_str(message);
+            text.push('\n');
+        }
+        // At the end, the token is the one that was sent.
+        if page.next_forward_token.is_none() || page.next_forward_token == token {
+            return Ok(text);
+        }
+        token = page.next_forward_token;
+    }
 }
 
 /// The text of a gzip file; what cannot be unpacked (a file still being written) is left out.

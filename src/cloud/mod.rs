@@ -10,11 +10,13 @@ pub mod binary;
 pub mod clients;
 pub mod failure;
 pub mod iam;
+pub mod jobs;
 pub mod logs;
 pub mod network;
 mod query;
 pub mod runs;
 pub mod session;
+pub mod signed;
 pub mod stack;
 pub mod timeline;
 

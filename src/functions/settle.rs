@@ -60,11 +60,27 @@ impl<S: Store, W: World> Account<S, W> {
             tracing::warn!(run = %run.reference, ?clusters, "the run has ended, its clusters have not: terminating them");
             self.world.terminate(&clusters).await?;
         }
-        if !is_final(run, clusters.len(), self.world.now()) {
+        let jobs = self.stop_jobs(run).await?;
+        if !is_final(run, clusters.len() + jobs, self.world.now()) {
             return Ok(false);
         }
         self.store.tick(&run.reference, run.order, Chore::Released).await?;
         Ok(true)
+    }
+
+    /// Stops containers and job runs that an execution left behind, and says how many there were. Step Functions stops them
+    /// itself when it can (<https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html>); an execution that
+    /// has succeeded has waited for all of them.
+    async fn stop_jobs(&self, run: &Run) -> CloudResult<usize> {
+        let Some(execution) = run.execution.as_ref().filter(|_| run.status != Status::Succeeded) else { return Ok(0) };
+        let mut left = 0;
+        for job in self.world.jobs(execution).await? {
+            if self.world.stop_job(&job).await? {
+                left += 1;
+                tracing::warn!(run = %run.reference, step = job.step, id = job.id(), "the run has ended, its job had not: stopped");
+            }
+        }
+        Ok(left)
     }
 
     /// Tells who wants to hear of the status, at least once.

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::cloud::CloudResult;
+use crate::cloud::jobs::Job;
 use crate::cloud::runs::{Chore, Progress, Queue, Registration, Run, Slots, Store};
 use crate::control::plan::{PartitionPlan, Plan, SchedulePlan};
 use crate::control::run::{RunId, RunRef};
@@ -283,6 +284,7 @@ pub(super) struct Fake {
     pub(super) met: RefCell<Vec<(String, Vec<String>)>>,
     pub(super) refuses: RefCell<Option<String>>,
     pub(super) clusters: RefCell<Vec<(String, String)>>,
+    pub(super) jobs: RefCell<Vec<Job>>,
     pub(super) published: RefCell<Vec<Announcement>>,
     pub(super) replies: RefCell<Vec<(String, Reply)>>,
     pub(super) stacks_gone: RefCell<BTreeSet<String>>,
@@ -349,6 +351,19 @@ impl World for Fake {
         self.fault.call(|| self.clusters.borrow_mut().retain(|(_, id)| !clusters.contains(id)))
     }
 
+    async fn jobs(&self, _execution: &str) -> CloudResult<Vec<Job>> {
+        Ok(self.jobs.borrow().clone())
+    }
+
+    async fn stop_job(&self, job: &Job) -> CloudResult<bool> {
+        self.fault.call(|| {
+            let mut jobs = self.jobs.borrow_mut();
+            let before = jobs.len();
+            jobs.retain(|other| other != job);
+            jobs.len() < before
+        })
+    }
+
     async fn publish(&self, _topic: &str, announcement: &Announcement) -> CloudResult<bool> {
         self.fault.call(|| {
             self.published.borrow_mut().push(announcement.clone());
@@ -392,6 +407,7 @@ pub(super) fn account() -> TestAccount {
         met: RefCell::default(),
         refuses: RefCell::default(),
         clusters: RefCell::default(),
+        jobs: RefCell::default(),
         published: RefCell::default(),
         replies: RefCell::default(),
         stacks_gone: RefCell::default(),

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::metrics::Metric;
 use super::testing::{STACK, TestAccount, account, at, fire, plan, status_event};
+use crate::cloud::jobs::{Job, Place};
 use crate::cloud::runs::{Run, Store};
 use crate::control::run::Status;
 use crate::source::{Code, Files, Finding, Findings};
@@ -261,6 +262,18 @@ fn clusters_of_other_runs_are_left_alone() {
     account.end("ABORTED", None, false);
     account.event(account.status_event()).unwrap();
     assert_eq!(account.world.clusters.borrow().len(), 1);
+}
+
+#[test]
+fn containers_and_job_runs_of_a_stopped_run_are_stopped() {
+    let account = account();
+    account.event(fire()).unwrap();
+    let at = Place::Serverless { application: "00f".into(), run: "00g".into() };
+    account.world.jobs.borrow_mut().push(Job { step: "clean".into(), at, succeeded: None });
+    account.end("ABORTED", None, false);
+    account.event(account.status_event()).unwrap();
+    assert!(account.world.jobs.borrow().is_empty());
+    assert!(account.store.only_run().open, "it looks once more");
 }
 
 // ------------------------------------------------------------------------------------------------------------ sweep

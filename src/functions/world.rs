@@ -16,6 +16,7 @@ use serde_json::Value;
 use crate::cloud::Clients;
 use crate::cloud::clients::connector;
 use crate::cloud::failure::{Caller, CloudResult, Explained, sentence};
+use crate::cloud::jobs::{self, Job};
 use crate::functions::metrics::{self, Metric};
 use crate::functions::release::emr;
 use crate::functions::senders::topic::{self, Announcement};
@@ -88,6 +89,12 @@ pub trait World {
 
     /// Terminates clusters.
     async fn terminate(&self, clusters: &[String]) -> CloudResult<()>;
+
+    /// Containers and job runs that an execution has started, and of whose end it does not know.
+    async fn jobs(&self, execution: &str) -> CloudResult<Vec<Job>>;
+
+    /// Stops one of them, and says whether it had not ended by itself.
+    async fn stop_job(&self, job: &Job) -> CloudResult<bool>;
 
     /// Publishes an announcement; false if the topic does not exist (any more).
     async fn publish(&self, topic: &str, announcement: &Announcement) -> CloudResult<bool>;
@@ -194,6 +201,15 @@ impl World for Aws {
 
     async fn terminate(&self, clusters: &[String]) -> CloudResult<()> {
         emr::terminate(self.clients.emr(), &self.caller, clusters).await
+    }
+
+    async fn jobs(&self, execution: &str) -> CloudResult<Vec<Job>> {
+        let jobs = jobs::of(&self.clients, &self.caller, execution).await?;
+        Ok(jobs.into_iter().filter(|job| job.succeeded.is_none()).collect())
+    }
+
+    async fn stop_job(&self, job: &Job) -> CloudResult<bool> {
+        jobs::stop(&self.clients, &self.caller, job).await
     }
 
     async fn publish(&self, topic: &str, announcement: &Announcement) -> CloudResult<bool> {

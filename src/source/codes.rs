@@ -197,7 +197,6 @@ codes! {
     BadContainer = "493" "container is not described rightly";
     MovingImage = "494" "image moves";
     NoImage = "495" "shell step on ECS has no image";
-    OnlyEntrypoint = "496" "entrypoint of EMR Serverless is not fixed";
 
     // 5xx: what was compiled.
     TooLarge = "501" "compiled pipeline is too large for AWS";

@@ -25,16 +25,6 @@ pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
         {
             look(&spark.entrypoint, findings);
         }
-        if let Some(spark) = &step.spark
-            && spark.entrypoint.contains("{{")
-            && pipeline.manifest.profile_of(step).is_some_and(|(_, compute)| compute.value.emr_serverless.is_some())
-        {
-            findings.push(
-                Finding::at(Code::OnlyEntrypoint, spark.entrypoint.span, "the entrypoint depends on the run", "")
-                    .why("EMR Serverless fetches it from S3, where `dpc deploy` has put it")
-                    .help("name one file, and let its arguments say what to do"),
-            );
-        }
         let Some(shell) = &step.shell else { continue };
         for argument in shell.command.iter().filter(|argument| is_script(argument)) {
             look(argument, findings);

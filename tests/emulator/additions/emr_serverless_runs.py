@@ -121,7 +121,7 @@ def _live(run: Record) -> None:
 def _execute(run: Record, folder: Path) -> tuple[str, str]:
     work = folder / "work"
     work.mkdir()
-    command = _command(run["jobDriver"]["sparkSubmit"], work)
+    command = _command(run["jobDriver"]["sparkSubmit"], work, _defaults(run))
     limit = run["executionTimeoutMinutes"] * 60 or float("inf")
     variables = processes.environment(folder) | {"EMR_SERVERLESS_APPLICATION_ID": run["applicationId"], "EMR_SERVERLESS_JOB_RUN_ID": run["jobRunId"]}
     variables |= _driver_environment(command)
@@ -151,9 +151,16 @@ def _driver_environment(command: list[str]) -> dict[str, str]:
     return dict(part.removeprefix(prefix).split("=", 1) for part in command if part.startswith(prefix) and "=" in part)
 
 
-def _command(driver: Record, work: Path) -> list[str]:
+def _defaults(run: Record) -> list[str]:
+    """The properties of `spark-defaults` that the run overrides, as options; those of the driver win."""
+    overrides = run.get("configurationOverrides", {}).get("applicationConfiguration", [])
+    given = [c.get("properties", {}) for c in overrides if c["classification"] == "spark-defaults"]
+    return [word for properties in given for key, value in properties.items() for word in ("--conf", f"{key}={value}")]
+
+
+def _command(driver: Record, work: Path, defaults: list[str]) -> list[str]:
     """spark-submit with everything that is in S3 beside it."""
-    options = shlex.split(driver.get("sparkSubmitParameters", ""))
+    options = defaults + shlex.split(driver.get("sparkSubmitParameters", ""))
     given: list[str] = []
     while options:
         name, equals, value = options.pop(0).partition("=")
