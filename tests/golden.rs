@@ -107,13 +107,15 @@ fn schedules_events_and_conditions() {
 }
 
 #[test]
-fn clusters_in_all_their_forms() {
-    let scratch = Scratch::new("clusters");
-    copy(&repository().join("fixtures/clusters"), &scratch.0);
-    synth(&scratch.0, &["--out", "out", "--format", "yaml"]);
-    for pipeline in ["warehouse", "features"] {
+fn compute_in_all_its_forms() {
+    let projects =
+        [("clusters", "warehouse"), ("clusters", "features"), ("serverless", "sessions"), ("containers", "exports")];
+    for (project, pipeline) in projects {
+        let scratch = Scratch::new(&format!("{project}-{pipeline}"));
+        copy(&repository().join("fixtures").join(project), &scratch.0);
+        synth(&scratch.0, &["--out", "out", "--format", "yaml"]);
         let name = format!("{pipeline}.template.yaml");
-        compare(&format!("clusters/{name}"), &std::fs::read_to_string(scratch.0.join("out").join(&name)).unwrap());
+        compare(&format!("{project}/{name}"), &std::fs::read_to_string(scratch.0.join("out").join(&name)).unwrap());
     }
 }
 

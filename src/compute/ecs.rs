@@ -133,7 +133,6 @@ impl Kind for Ecs {
         for (key, name) in [("cluster", &self.cluster), ("taskRole", &self.task_role)] {
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_+=,.@".contains(&byte);
             if let Some(name) = name.as_ref().filter(|name| name.is_empty() || !name.bytes().all(plain)) {
-                let short = name.rsplit('/').next().unwrap_or_default();
                 findings.push(
                     Finding::at(
                         Code::BadContainer,
@@ -141,8 +140,11 @@ impl Kind for Ecs {
                         format!("`{}` is not a name for `{key}`", name.value),
                         "",
                     )
-                    .why("templates hold no account number, so no ARN")
-                    .help(format!("write the name, such as `{}`", if short.is_empty() { "data" } else { short })),
+                    .why("templates hold no account number, so no ARN; names have letters, digits and `- _ + = , . @`")
+                    .help(match name.rsplit_once('/') {
+                        Some((_, short)) => format!("write `{short}`"),
+                        None => "write the name that the console shows".to_owned(),
+                    }),
                 );
             }
         }
@@ -154,7 +156,10 @@ pub fn check_image(image: &Spanned<String>, findings: &mut Findings) {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"./:@_-".contains(&byte);
     let bare = image.split(['@', ':']).next().unwrap_or_default();
     let upper = image.rsplit('/').next().unwrap_or_default().split([':', '@']).next().unwrap_or_default();
-    let wrong = bare.is_empty() || !image.bytes().all(plain) || upper.bytes().any(|byte| byte.is_ascii_uppercase());
+    let wrong = bare.is_empty()
+        || image.contains("//")
+        || !image.bytes().all(plain)
+        || upper.bytes().any(|byte| byte.is_ascii_uppercase());
     if wrong {
         findings.push(
             Finding::at(Code::BadContainer, image.span, format!("`{}` is not an image", image.value), "")

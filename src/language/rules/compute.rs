@@ -57,7 +57,7 @@ fn wrong_profile(manifest: &Manifest, step: &Step) -> Option<Finding> {
     let possible = kind.runs_on().possible();
     let name = &step.name.value;
     let (profile, compute) = manifest.profile_of(step)?;
-    let on = compute.value.kind()?;
+    let [(_, on)] = *compute.value.kinds().as_slice() else { return None };
     let chosen = step.compute.is_some() || matches!(kind.runs_on(), RunsOn::OneOf(_));
     if chosen && !possible.is_empty() && !possible.contains(&on.key()) {
         let place = step.compute.as_ref().map_or(step.name.span, |named| named.span);
