@@ -15,6 +15,7 @@ pub mod diff;
 pub mod explain;
 pub mod follow;
 pub mod graph;
+pub mod guard;
 pub mod init;
 pub mod logs;
 pub mod render;

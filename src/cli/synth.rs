@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use super::aws::{EnvironmentArg, Here};
-use super::{Exit, Failure, Format, Terminal, roles};
+use super::{Exit, Failure, Format, Terminal, guard, roles};
 use crate::compile::checks::Size;
 use crate::compile::{self, Compiled};
 use crate::source::{Code, Finding};
@@ -22,6 +22,9 @@ pub struct Args {
     /// Check against the rules of this file instead of the project's policy.yaml
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    /// Hold the templates against a CloudFormation Guard file, or a folder of them; can be repeated
+    #[arg(long, value_name = "FILE|DIR")]
+    rules: Vec<PathBuf>,
     /// Form of the templates
     #[arg(long, value_enum, default_value_t)]
     format: TemplateFormat,
@@ -61,10 +64,17 @@ impl TemplateFormat {
 
 /// Compiles every pipeline of the project and writes what has changed.
 pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
-    let Here { files, mut findings, project, environment } = args.environment.read_under(args.policy.as_deref())?;
+    let rules = guard::Rules::read(&args.rules)?;
+    let Here { mut files, mut findings, project, environment } = args.environment.read_under(args.policy.as_deref())?;
     let context = super::context(&environment.space, &project);
     let pipelines = project.pipelines.iter();
     let compiled: Vec<_> = pipelines.filter_map(|one| compile::compile(one, &context, &mut findings)).collect();
+    for one in &compiled {
+        let name = project.pipeline(&one.pipeline).map(|pipeline| pipeline.manifest.name.span);
+        if let Some(name) = name {
+            rules.judge(one, name, &mut files, &mut findings);
+        }
+    }
     if findings.has_errors() {
         return Err(Failure::new(files, findings));
     }

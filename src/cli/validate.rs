@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::guard::Rules;
 use super::{Exit, Failure, Format, Terminal, roles, schedules};
 use crate::compile::{self, Compiled};
 use crate::language::project::{EnvironmentChoice, Workspace};
@@ -22,6 +23,9 @@ pub struct Args {
     /// Check against the rules of this file instead of the project's policy.yaml
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    /// Hold the templates against a CloudFormation Guard file, or a folder of them; can be repeated
+    #[arg(long, value_name = "FILE|DIR")]
+    rules: Vec<PathBuf>,
     /// Say when each pipeline runs, and how near it comes to AWS's limits
     #[arg(short, long)]
     verbose: bool,
@@ -42,7 +46,7 @@ struct Checked {
 
 /// Checks the project that the working directory lies in.
 pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
-    let checked = match check(args.environment.clone(), args.policy.as_deref()) {
+    let checked = match check(args.environment.clone(), args.policy.as_deref(), &args.rules) {
         Ok(checked) => checked,
         // Also what stops the check altogether comes in the format that was asked for.
         Err(failure) => {
@@ -68,7 +72,8 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
     Ok(if checked.findings.has_errors() { Exit::Fault } else { Exit::Done })
 }
 
-fn check(environment: Option<String>, policy: Option<&Path>) -> Result<Checked, Failure> {
+fn check(environment: Option<String>, policy: Option<&Path>, rules: &[PathBuf]) -> Result<Checked, Failure> {
+    let rules = Rules::read(rules)?;
     let workspace = Workspace::read_under(&super::root()?, policy);
     let environments = match environment {
         Some(name) => vec![name],
@@ -87,7 +92,7 @@ fn check(environment: Option<String>, policy: Option<&Path>) -> Result<Checked, 
         complete: false,
     };
     for choice in choices {
-        checked.take(&workspace, &choice);
+        checked.take(&workspace, &choice, &rules);
     }
     checked.findings = checked.findings.sorted();
     Ok(checked)
@@ -95,7 +100,7 @@ fn check(environment: Option<String>, policy: Option<&Path>) -> Result<Checked, 
 
 impl Checked {
     /// Checks the project for one environment.
-    fn take(&mut self, workspace: &Workspace, choice: &EnvironmentChoice) {
+    fn take(&mut self, workspace: &Workspace, choice: &EnvironmentChoice, rules: &Rules) {
         let loaded = workspace.load(choice);
         self.files = loaded.files;
         let known = errors(&loaded.findings);
@@ -107,6 +112,9 @@ impl Checked {
         for pipeline in &project.pipelines {
             let mut found = Findings::new();
             let compiled = compile::compile(pipeline, &context, &mut found);
+            if let Some(compiled) = &compiled {
+                rules.judge(compiled, pipeline.manifest.name.span, &mut self.files, &mut found);
+            }
             // What an earlier stage has said of a place is not said again in other words.
             let is_new = |span: Span| !known.iter().any(|other| overlap(*other, span));
             self.findings.extend(

@@ -5,6 +5,7 @@
 
 pub mod checks;
 mod clusters;
+pub mod guard;
 pub mod hatches;
 mod lowering;
 mod machine;

@@ -244,6 +244,7 @@ impl Source {
         }
         if matches!(node.value, Value::Map(_)) {
             judged(findings, |found| rules::templates::tree(&node, found));
+            judged(findings, |found| rules::secrets::tree(&node, found));
         }
         let manifest: Option<Manifest> = decode::decode(&node, schema, findings);
         rules::templates::keep_to_the_known(&node, findings);

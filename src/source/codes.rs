@@ -213,6 +213,8 @@ codes! {
     ResourceCycle = "547" "resources wait for each other";
     BrokenDefinition = "548" "state machine broken by an override";
     RoleLacks = "549" "role lacks permissions that a pipeline needs";
+    GuardViolated = "550" "Guard rule is not met";
+    BadGuardRules = "551" "Guard rules cannot be used";
 
     // 6xx: AWS and deployment.
     NoCredentials = "601" "no AWS credentials";

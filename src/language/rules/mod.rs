@@ -20,7 +20,7 @@ mod paths;
 mod pipelines;
 pub mod policy;
 mod raw;
-mod secrets;
+pub mod secrets;
 mod steps;
 mod tags;
 pub mod templates;

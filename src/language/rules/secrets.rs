@@ -1,7 +1,7 @@
 //! Secrets are named, never written.
 
 use crate::language::project::Pipeline;
-use crate::source::{Code, Finding, Findings, Span, Spanned};
+use crate::source::{Code, Finding, Findings, Key, Node, Span, Spanned, Value};
 
 /// How the names of variables end whose values are secrets.
 const SECRET_NAMES: [&str; 8] =
@@ -25,17 +25,69 @@ pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
     for secret in manifest.access.iter().flat_map(|access| &access.secrets) {
         name(secret, findings);
     }
-    for step in &manifest.steps.value {
-        let variables = step.shell.iter().flat_map(|shell| shell.environment.iter());
-        let properties = step.spark.iter().flat_map(|spark| spark.conf.iter());
-        for (key, text) in variables.chain(properties) {
-            named_like_a_secret(key, text, findings);
+}
+
+/// Mappings whose keys users choose, and whose values reach programs.
+const FREE: [&str; 6] = ["environment", "conf", "arguments", "parameters", "payload", "params"];
+
+/// Secrets in any text of a pipeline's tree, wherever it stands.
+pub fn tree(pipeline: &Node, findings: &mut Findings) {
+    walk(pipeline, None, findings);
+}
+
+/// `key` is the entry that the node is the value of, and whether users choose such keys.
+fn walk(node: &Node, key: Option<(&Key, bool)>, findings: &mut Findings) {
+    match &node.value {
+        Value::Scalar(scalar) => text(&scalar.text, node.span, key, findings),
+        Value::List(items) => {
+            options(items, findings);
+            items.iter().for_each(|item| walk(item, None, findings));
         }
-        let arguments = step.shell.iter().flat_map(|shell| shell.command.iter());
-        for argument in arguments.chain(step.spark.iter().flat_map(|spark| spark.args.iter())) {
-            if let Some(what) = looks_like_a_secret(argument) {
-                findings.push(plain(argument.span, &format!("an argument looks like {what}")));
+        Value::Map(entries) => {
+            let free = key.is_some_and(|(key, _)| FREE.contains(&key.text.as_str()));
+            // What stands under `secrets` are names of secrets.
+            for entry in entries.iter().filter(|entry| entry.key.text != "secrets") {
+                match (free, entry.value.get("default")) {
+                    // `params: { password: { default: … } }`
+                    (true, Some(default)) if default.as_str().is_some() => {
+                        walk(default, Some((&entry.key, true)), findings)
+                    }
+                    _ => walk(&entry.value, Some((&entry.key, free)), findings),
+                }
             }
+        }
+    }
+}
+
+fn text(text: &str, span: Span, key: Option<(&Key, bool)>, findings: &mut Findings) {
+    match (key, looks_like_a_secret(text)) {
+        (Some((key, _)), Some(what)) => {
+            findings.push(plain(key.span, &format!("the value of `{}` looks like {what}", key.text)));
+        }
+        (None, Some(what)) => findings.push(plain(span, &format!("an argument looks like {what}"))),
+        (Some((key, true)), None) if named_like_a_secret(&key.text) && !is_reference(text) => {
+            findings.push(plain(key.span, &format!("`{}` seems to hold a secret", key.text)));
+        }
+        _ => {}
+    }
+}
+
+/// `--password hunter2` and `--password=hunter2`.
+fn options(items: &[Node], findings: &mut Findings) {
+    let secret = |option: &str| option.starts_with("--") && named_like_a_secret(option.trim_start_matches('-'));
+    for (at, item) in items.iter().enumerate() {
+        let Some(text) = item.as_str() else { continue };
+        let next = items.get(at + 1);
+        let found = match (text.split_once('='), next.and_then(Node::as_str)) {
+            (Some((option, value)), _) if secret(option) && !is_reference(value) => Some((option, item)),
+            (None, Some(value)) if secret(text) && !value.starts_with('-') && !is_reference(value) => {
+                next.map(|next| (text, next))
+            }
+            _ => None,
+        };
+        if let Some((option, place)) = found.filter(|(_, place)| place.as_str().and_then(looks_like_a_secret).is_none())
+        {
+            findings.push(plain(place.span, &format!("the argument of `{option}` seems to be a secret")));
         }
     }
 }
@@ -59,21 +111,22 @@ fn name(secret: &Spanned<String>, findings: &mut Findings) {
     }
 }
 
-fn named_like_a_secret(key: &Spanned<String>, text: &Spanned<String>, findings: &mut Findings) {
-    if let Some(what) = looks_like_a_secret(text) {
-        findings.push(plain(key.span, &format!("the value of `{}` looks like {what}", key.value)));
-        return;
-    }
-    let upper = key.to_ascii_uppercase().replace(['.', '-'], "_");
-    // A path, a URI or a template is where a secret comes from, not a secret.
-    let reference = text.is_empty() || text.contains("{{") || text.contains('/') || text.starts_with("arn:");
-    if SECRET_NAMES.iter().any(|ending| upper.ends_with(ending)) && !reference {
-        findings.push(plain(key.span, &format!("`{}` seems to hold a secret", key.value)));
-    }
+/// Whether values of this name are secrets.
+fn named_like_a_secret(name: &str) -> bool {
+    let upper = name.to_ascii_uppercase().replace(['.', '-'], "_");
+    SECRET_NAMES.iter().any(|ending| upper.ends_with(ending))
+}
+
+/// A path, a URI or a template is where a secret comes from, not a secret.
+fn is_reference(text: &str) -> bool {
+    text.is_empty() || text.contains("{{") || text.contains("${") || text.contains('/') || text.starts_with("arn:")
 }
 
 /// Whether the text holds a key of a known form. An access key id has 16 more capital letters or digits.
 fn looks_like_a_secret(text: &str) -> Option<&'static str> {
+    if holds_a_password(text) {
+        return Some("a URL with a password");
+    }
     SECRET_PREFIXES.iter().find_map(|(prefix, what)| {
         let (_, rest) = text.split_once(prefix)?;
         let tail =
@@ -87,6 +140,14 @@ fn looks_like_a_secret(text: &str) -> Option<&'static str> {
         };
         fits.then_some(*what)
     })
+}
+
+/// `postgres://user:hunter2@host`.
+fn holds_a_password(text: &str) -> bool {
+    let Some((_, rest)) = text.split_once("://") else { return false };
+    let authority = rest.split(['/', '?', '#', ' ']).next().unwrap_or_default();
+    let user = authority.rsplit_once('@').map(|(user, _)| user);
+    user.and_then(|user| user.split_once(':')).is_some_and(|(_, password)| !is_reference(password))
 }
 
 fn plain(span: Span, message: &str) -> Finding {
@@ -106,5 +167,11 @@ mod tests {
         assert_eq!(looks_like_a_secret(&format!("--key={key}")), Some("an AWS access key id"));
         assert_eq!(looks_like_a_secret("AKIA is a prefix"), None);
         assert_eq!(looks_like_a_secret("s3://bucket/prefix"), None);
+        assert_eq!(looks_like_a_secret("jdbc:postgresql://etl:hunter2@db/x"), Some("a URL with a password"));
+        for text in
+            ["https://user@host/x", "jdbc:postgresql://db:5432/x", "https://{{ params.user }}:{{ params.x }}@host"]
+        {
+            assert_eq!(looks_like_a_secret(text), None, "{text}");
+        }
     }
 }
