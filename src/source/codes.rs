@@ -197,6 +197,12 @@ codes! {
     BadContainer = "493" "container is not described rightly";
     MovingImage = "494" "image moves";
     NoImage = "495" "shell step on ECS has no image";
+    BadGlueRun = "460" "Glue would not start the run";
+    BadBatchJob = "461" "Batch would not take the job";
+    UnknownStarted = "462" "no pipeline of this name to start";
+    StartsItself = "463" "pipelines start each other";
+    WrongParams = "464" "params do not fit the pipeline that is started";
+    OtherGranularity = "465" "partition of the pipeline that is started must be named";
 
     // 5xx: what was compiled.
     TooLarge = "501" "compiled pipeline is too large for AWS";

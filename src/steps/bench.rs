@@ -96,6 +96,20 @@ impl Bench<'_> {
         }
     }
 
+    /// A mapping of texts, each a text when the step starts.
+    pub fn texts(&mut self, key: &str, entries: Vec<(String, Argument)>) -> Map<String, Value> {
+        let mut kept = Vec::new();
+        let placed = |(name, text): (String, Argument)| {
+            let value = self.text(&text, &name, key, true, &mut kept);
+            (name, value)
+        };
+        let texts = entries.into_iter().map(placed).collect();
+        if !kept.is_empty() {
+            self.plan.push((key.to_owned(), Tree::Map(kept)));
+        }
+        texts
+    }
+
     /// Any value whose texts may be templates. A text that is nothing but a late path keeps the type of what it names.
     pub fn value(&mut self, key: &str, tree: Tree) -> Value {
         let mut kept = Vec::new();

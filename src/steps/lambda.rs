@@ -33,7 +33,7 @@ pub const KIND: KindOfStep =
     KindOfStep { key: "lambda", templates: &["payload", "payload.**"], integrations: &[INVOKE] };
 
 /// <https://docs.aws.amazon.com/step-functions/latest/dg/connect-lambda.html>
-const INVOKE: Integration = Integration {
+pub(super) const INVOKE: Integration = Integration {
     name: "lambda:invoke",
     required: &["FunctionName"],
     optional: &["InvocationType", "Payload"],
@@ -83,17 +83,21 @@ impl Kind for Lambda {
         }
         bench.statements.push(function.statement());
         let mut task = INVOKE.task(arguments);
-        task.retry.push(hiccups());
+        task.retry.push(hiccups(&[
+            "Lambda.ServiceException",
+            "Lambda.AWSLambdaException",
+            "Lambda.SdkClientException",
+            "Lambda.TooManyRequestsException",
+        ]));
         Some(Work::Task(Box::new(task)))
     }
 }
 
 /// Failures of Lambda itself, which its own guide says to try again:
 /// <https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html#bp-lambda-serviceexception>.
-fn hiccups() -> Retrier {
-    let errors = ["ServiceException", "AWSLambdaException", "SdkClientException", "TooManyRequestsException"];
+pub(super) fn hiccups(errors: &[&str]) -> Retrier {
     Retrier {
-        error_equals: errors.iter().map(|error| format!("Lambda.{error}")).collect(),
+        error_equals: errors.iter().map(|error| (*error).to_owned()).collect(),
         interval_seconds: 1,
         max_attempts: 3,
         backoff_rate: 2.0,

@@ -4,9 +4,12 @@
 //! arguments that are rendered when a run starts. This floor refuses to know the graph of steps and the template.
 
 mod any;
+pub mod batch;
 mod bench;
+pub mod glue;
 pub mod lambda;
 mod need;
+pub mod pipeline;
 mod retry;
 pub mod runner;
 pub mod shell;
@@ -53,6 +56,12 @@ pub struct Step {
     pub shell: Option<Spanned<shell::Shell>>,
     /// Invokes a Lambda function.
     pub lambda: Option<Spanned<lambda::Lambda>>,
+    /// Runs a Glue job.
+    pub glue: Option<Spanned<glue::Glue>>,
+    /// Submits a job to AWS Batch.
+    pub batch: Option<Spanned<batch::Batch>>,
+    /// Starts a run of another pipeline.
+    pub pipeline: Option<Spanned<pipeline::PipelineStep>>,
 }
 
 /// What a kind of step must provide; the compiler asks for nothing else.
@@ -135,7 +144,7 @@ pub struct KindOfStep {
 }
 
 /// Every kind of step. A new kind is a field of [`Step`], a line here, and a line in [`Step::kinds`].
-pub const KINDS: &[KindOfStep] = &[spark::KIND, shell::KIND, lambda::KIND];
+pub const KINDS: &[KindOfStep] = &[spark::KIND, shell::KIND, lambda::KIND, glue::KIND, batch::KIND, pipeline::KIND];
 
 /// One argument.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -191,6 +200,9 @@ impl Step {
             one(&spark::KIND, self.spark.as_ref()),
             one(&shell::KIND, self.shell.as_ref()),
             one(&lambda::KIND, self.lambda.as_ref()),
+            one(&glue::KIND, self.glue.as_ref()),
+            one(&batch::KIND, self.batch.as_ref()),
+            one(&pipeline::KIND, self.pipeline.as_ref()),
         ]
         .into_iter()
         .flatten()

@@ -94,7 +94,7 @@ impl Shell {
     }
 }
 
-fn check_variable(name: &str, span: Span, findings: &mut Findings) {
+pub(super) fn check_variable(name: &str, span: Span, findings: &mut Findings) {
     let well_formed = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if !well_formed {

@@ -21,6 +21,7 @@ mod pipelines;
 pub mod policy;
 mod raw;
 pub mod secrets;
+mod starts;
 mod steps;
 mod tags;
 pub mod templates;
@@ -84,6 +85,7 @@ pub fn project(pipelines: &[Pipeline], findings: &mut Findings) {
     upstreams::check(pipelines, &ties, findings);
     cycles::check(pipelines, &ties, findings);
     guesses::check(pipelines, &ties, findings);
+    starts::check(pipelines, findings);
 }
 
 /// "did you mean" as a patch if a candidate is near, else what there is.
