@@ -73,7 +73,8 @@ fn params(step: &PipelineStep, other: &Manifest, findings: &mut Findings) {
     for (name, param) in other.params.iter() {
         let misspelt = |given: &str| suggest::near(given, known.iter().copied()) == Some(name.as_str());
         let given = step.params.iter().any(|(given, _)| given.value == name.value || misspelt(given));
-        if param.default.is_none() && !given {
+        let optional = param.default.is_some() || param.required.as_ref().is_some_and(|required| !required.value);
+        if !optional && !given {
             let message = format!("parameter `{}` of pipeline `{}` is not given", name.value, other.name.value);
             findings.push(
                 Finding::at(Code::WrongParams, step.name.span, message, "started here")

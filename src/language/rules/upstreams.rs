@@ -60,7 +60,7 @@ pub fn ties(pipelines: &[Pipeline]) -> Ties {
 }
 
 /// How a manifest's times become partitions; `None` if that is wrong, which is reported elsewhere.
-fn spec(manifest: &Manifest) -> Option<PartitionSpec> {
+pub fn spec(manifest: &Manifest) -> Option<PartitionSpec> {
     let partition = manifest.partition.as_ref().map(|partition| &partition.value);
     let or = |text: Option<&crate::source::Spanned<String>>, default: &str| {
         text.map_or(default, |text| &text.value).to_owned()
