@@ -207,7 +207,10 @@ impl Batch {
         ];
         environment.extend(users(&self.environment));
         let environment = bench.texts("environment", environment);
-        let variables = environment.into_iter().map(|(name, value)| json!({ "Name": name, "Value": value }));
+        let attempt =
+            if bench.retried { code("$string($states.context.State.RetryCount + 1)") } else { "1".to_owned() };
+        let environment = environment.into_iter().chain([("DPC_ATTEMPT".to_owned(), json!(attempt))]);
+        let variables = environment.map(|(name, value)| json!({ "Name": name, "Value": value }));
         let mut overrides = Map::from_iter([("Environment".to_owned(), variables.collect())]);
         if let Some(command) = &self.command {
             let words = command.iter().map(|word| Argument::Users(word.value.clone())).collect();
