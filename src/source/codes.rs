@@ -181,6 +181,12 @@ codes! {
     ForeignKey = "457" "key that cannot travel in a template";
     BadFunction = "458" "not a Lambda function";
     NeedlessCompute = "459" "step runs on nothing of its own";
+    BadGlueRun = "460" "Glue would not start the run";
+    BadBatchJob = "461" "Batch would not take the job";
+    UnknownStarted = "462" "no pipeline of this name to start";
+    StartsItself = "463" "pipelines start each other";
+    WrongParams = "464" "params do not fit the pipeline that is started";
+    OtherGranularity = "465" "partition of the pipeline that is started must be named";
     BadComposition = "480" "nodes of a cluster do not go together";
     BadFleet = "481" "not an instance fleet";
     BadSpot = "482" "spot option out of place";
@@ -197,12 +203,6 @@ codes! {
     BadContainer = "493" "container is not described rightly";
     MovingImage = "494" "image moves";
     NoImage = "495" "shell step on ECS has no image";
-    BadGlueRun = "460" "Glue would not start the run";
-    BadBatchJob = "461" "Batch would not take the job";
-    UnknownStarted = "462" "no pipeline of this name to start";
-    StartsItself = "463" "pipelines start each other";
-    WrongParams = "464" "params do not fit the pipeline that is started";
-    OtherGranularity = "465" "partition of the pipeline that is started must be named";
 
     // 5xx: what was compiled.
     TooLarge = "501" "compiled pipeline is too large for AWS";
