@@ -99,7 +99,8 @@ def definitions(template: Template) -> Iterator[tuple[str, dict[str, Any]]]:
         definition = properties.get("Definition")
         if definition is None:
             definition = json.loads(text_of(properties.get("DefinitionString"), "{}"))
-        names = {key: text_of(value) for key, value in properties.get("DefinitionSubstitutions", {}).items()}
+        # What only a deployment knows stands for any value, as an expression does.
+        names = {key: text_of(value, "{% any %}") for key, value in properties.get("DefinitionSubstitutions", {}).items()}
         yield logical, substituted(definition, names)
 
 

@@ -98,6 +98,20 @@ def compute(template: Template) -> tuple[list[Question], list[Question]]:
     return allowed, denied
 
 
+def stubbed(value: Any, kept: set[str]) -> Any:
+    """`value` with an ARN in place of each attribute of a resource that is not deployed with the roles."""
+    if isinstance(value, list):
+        return [stubbed(inner, kept) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    match value:
+        case {"Fn::GetAtt": [name, _]} if name not in kept:
+            return f"arn:aws:any:{REGION}:{ACCOUNT}:{name}"
+        case {"Fn::Sub": str(text)}:
+            return {"Fn::Sub": re.sub(r"\$\{(\w+)\.\w+\}", lambda m: m[0] if m[1] in kept else f"arn:aws:any:{REGION}:{ACCOUNT}:{m[1]}", text)}
+    return {key: stubbed(inner, kept) for key, inner in value.items()}
+
+
 class Account:
     """An account of the emulator that deploys a template's roles and answers questions about them."""
 
@@ -117,6 +131,7 @@ class Account:
             resource.pop("DependsOn", None)
             # A boundary is the organisation's, and not in this account: without it, the role's own policies answer.
             resource["Properties"] = {k: v for k, v in resource["Properties"].items() if k != "PermissionsBoundary"}
+        kept = {name: stubbed(resource, set(kept)) for name, resource in kept.items()}
         stack = "judged-" + re.sub(r"\W", "-", template.name)
         body = json.dumps({"AWSTemplateFormatVersion": "2010-09-09", "Resources": kept})
         self.cloudformation.create_stack(StackName=stack, TemplateBody=body, Capabilities=["CAPABILITY_NAMED_IAM"])
