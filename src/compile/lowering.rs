@@ -170,6 +170,16 @@ impl Lowering<'_> {
                 task.next = after;
                 scope.add(name, State::Task(Box::new(task)));
             }
+            Work::Enclosed(inside) => {
+                let mut inside = inside.as_ref().clone();
+                inside.comment = made.step.description.as_ref().map(|description| description.value.trim().to_owned());
+                inside.limit(self.model.time_left(made.step.timeout_seconds()));
+                inside.retry.extend(made.step.retry.as_ref().map(|retry| retry.retrier()));
+                inside.catch.push(self.catcher(name, on_failure));
+                inside.output = frame::record_success(name, retried, result);
+                inside.next = after;
+                scope.add(name, State::Enclosed(Box::new(inside)));
+            }
         }
         if let Some(state) = read {
             let mut task = self.fetch(made);

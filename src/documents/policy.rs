@@ -3,6 +3,8 @@
 //! In come actions, resources and conditions; out come policy documents and the reason of every `*`. It refuses to know whose
 //! policy it is.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 
 use super::object;
@@ -11,16 +13,22 @@ use super::object;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Statement {
     sid: String,
-    actions: Vec<&'static str>,
+    actions: Vec<Cow<'static, str>>,
     resources: Vec<Value>,
-    conditions: Vec<(&'static str, String, Value)>,
-    reason: Option<&'static str>,
+    conditions: Vec<(Cow<'static, str>, String, Value)>,
+    reason: Option<Cow<'static, str>>,
 }
 
 impl Statement {
     /// Allows actions on nothing yet. Finish with [`on`](Self::on) or [`everywhere`](Self::everywhere).
     pub fn allow(sid: impl Into<String>, actions: &[&'static str]) -> Self {
-        Self { sid: sid.into(), actions: actions.to_vec(), resources: Vec::new(), conditions: Vec::new(), reason: None }
+        let actions = actions.iter().map(|action| Cow::Borrowed(*action)).collect();
+        Self { sid: sid.into(), actions, resources: Vec::new(), conditions: Vec::new(), reason: None }
+    }
+
+    /// The same for actions that a user has named, with the user's reason for a `*`.
+    pub fn of_user(sid: impl Into<String>, actions: impl Iterator<Item = String>, reason: Option<String>) -> Self {
+        Self { actions: actions.map(Cow::Owned).collect(), reason: reason.map(Cow::Owned), ..Self::allow(sid, &[]) }
     }
 
     /// On this resource as well.
@@ -39,14 +47,19 @@ impl Statement {
     #[must_use]
     pub fn everywhere(mut self, reason: &'static str) -> Self {
         self.resources.push(json!("*"));
-        self.reason = Some(reason);
+        self.reason = Some(Cow::Borrowed(reason));
         self
     }
 
     /// Only under this condition.
     #[must_use]
-    pub fn when(mut self, operator: &'static str, key: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.conditions.push((operator, key.into(), value.into()));
+    pub fn when(
+        mut self,
+        operator: impl Into<Cow<'static, str>>,
+        key: impl Into<String>,
+        value: impl Into<Value>,
+    ) -> Self {
+        self.conditions.push((operator.into(), key.into(), value.into()));
         self
     }
 
@@ -56,15 +69,15 @@ impl Statement {
     }
 
     /// Why its resource is `*`.
-    pub fn reason(&self) -> Option<&'static str> {
-        self.reason
+    pub fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
     }
 
     /// The statement as JSON. One resource or action is written without a list.
     pub fn to_value(&self) -> Value {
         let mut conditions: Map<String, Value> = Map::new();
         for (operator, key, value) in &self.conditions {
-            let keys = conditions.entry((*operator).to_owned()).or_insert_with(|| json!({}));
+            let keys = conditions.entry(operator.to_string()).or_insert_with(|| json!({}));
             if let Some(keys) = keys.as_object_mut() {
                 keys.insert(key.clone(), value.clone());
             }
@@ -96,7 +109,7 @@ pub fn joined(statements: impl IntoIterator<Item = Statement>) -> Vec<Statement>
                         .actions
                         .iter()
                         .filter(|action| !other.actions.contains(action))
-                        .copied()
+                        .cloned()
                         .collect::<Vec<_>>(),
                 );
                 for resource in statement.resources {
@@ -117,7 +130,8 @@ pub fn document(statements: &[Statement]) -> Value {
 
 /// The reasons of all statements on `*`, by statement name.
 pub fn reasons(statements: &[Statement]) -> Map<String, Value> {
-    let with_reason = statements.iter().filter_map(|statement| Some((statement.sid.clone(), json!(statement.reason?))));
+    let with_reason =
+        statements.iter().filter_map(|statement| Some((statement.sid.clone(), json!(statement.reason()?))));
     with_reason.collect()
 }
 

@@ -51,6 +51,9 @@ pub enum State {
     Pass(Pass),
     /// Runs branches at once.
     Parallel(Parallel),
+    /// Runs what a user wrote, in a branch of its own.
+    #[serde(rename = "Parallel")]
+    Enclosed(Box<Enclosed>),
     /// Ends badly.
     Fail(Fail),
     /// Ends well; in a branch: ends the branch.
@@ -184,6 +187,52 @@ pub struct Parallel {
     pub next: String,
 }
 
+/// See [`State::Enclosed`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Enclosed {
+    /// For people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// What the branch gets.
+    pub arguments: Value,
+    /// The branch: `StartAt` and `States`, whose variables and failures stay inside.
+    pub branches: [Value; 1],
+    /// The names of all states in it.
+    #[serde(skip)]
+    pub names: Vec<String>,
+    /// What is tried again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub retry: Vec<Retrier>,
+    /// Where failures go.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub catch: Vec<Catcher>,
+    /// What the next state gets.
+    pub output: Value,
+    /// The next state.
+    pub next: String,
+}
+
+impl Enclosed {
+    /// A branch with the names of its states. What comes after, and what is done about failures, is the caller's.
+    pub fn new(branch: Value, names: Vec<String>, arguments: Value) -> Self {
+        let output = json!(code("$states.input"));
+        let (retry, catch) = (Vec::new(), Vec::new());
+        Self { comment: None, arguments, branches: [branch], names, retry, catch, output, next: String::new() }
+    }
+
+    /// Gives the tasks of the branch that have no time limit this one: a Parallel itself can have none.
+    pub fn limit(&mut self, seconds: Option<Value>) {
+        let Some(seconds) = seconds else { return };
+        let states = self.branches.iter_mut().filter_map(|branch| branch.get_mut("States")?.as_object_mut());
+        for state in states.flat_map(|states| states.values_mut()).filter_map(Value::as_object_mut) {
+            if state.get("Type") == Some(&json!("Task")) && !state.contains_key("TimeoutSeconds") {
+                state.insert("TimeoutSeconds".to_owned(), seconds.clone());
+            }
+        }
+    }
+}
+
 /// See [`State::Fail`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -212,6 +261,9 @@ impl State {
             State::Parallel(parallel) => {
                 parallel.catch.iter().map(|catcher| catcher.next.as_str()).chain([parallel.next.as_str()]).collect()
             }
+            State::Enclosed(inside) => {
+                inside.catch.iter().map(|catcher| catcher.next.as_str()).chain([inside.next.as_str()]).collect()
+            }
             State::Fail(_) | State::Succeed(_) => Vec::new(),
         }
     }
@@ -220,7 +272,12 @@ impl State {
     pub fn branches(&self) -> &[States] {
         match self {
             State::Parallel(parallel) => &parallel.branches,
-            State::Choice(_) | State::Task(_) | State::Pass(_) | State::Fail(_) | State::Succeed(_) => &[],
+            State::Choice(_)
+            | State::Task(_)
+            | State::Pass(_)
+            | State::Enclosed(_)
+            | State::Fail(_)
+            | State::Succeed(_) => &[],
         }
     }
 }

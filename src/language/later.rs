@@ -27,7 +27,6 @@ const KEYS: &[Key] = &[
     key("steps.[]", "sql", STEP_KIND),
     key("steps.[]", "check", "compare in a `shell` step that fails when the numbers differ"),
     key("steps.[]", "worker", STEP_KIND),
-    key("steps.[]", "state", STEP_KIND),
     key("steps.[]", "uses", "write the step out"),
     key("steps.[]", "job", "write the step out"),
     key("", "slack", NOT_HERE),

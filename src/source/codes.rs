@@ -187,6 +187,10 @@ codes! {
     StartsItself = "463" "pipelines start each other";
     WrongParams = "464" "params do not fit the pipeline that is started";
     OtherGranularity = "465" "partition of the pipeline that is started must be named";
+    BadState = "466" "not a state of Step Functions";
+    JsonPath = "467" "JSONPath where JSONata is spoken";
+    BadPermission = "468" "not a permission";
+    PermissionMissing = "469" "permission is evidently missing";
     BadComposition = "480" "nodes of a cluster do not go together";
     BadFleet = "481" "not an instance fleet";
     BadSpot = "482" "spot option out of place";

@@ -12,6 +12,8 @@ use crate::source::{self, Code, Finding, Findings, Span, Spanned};
 impl From<&source::Tree> for Tree {
     fn from(written: &source::Tree) -> Self {
         match written {
+            // JSONata of the user's own, which only the states of the user's own may hold.
+            source::Tree::Scalar(Value::String(text)) if text.starts_with("{%") => Tree::Fixed(json!(text)),
             source::Tree::Scalar(Value::String(text)) => Tree::Text(Argument::Users(text.clone())),
             // CloudFormation takes no null in a template.
             source::Tree::Scalar(Value::Null) => Tree::Fixed(json!(code("null"))),

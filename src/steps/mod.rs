@@ -4,6 +4,7 @@
 //! arguments that are rendered when a run starts. This floor refuses to know the graph of steps and the template.
 
 mod any;
+mod asl;
 pub mod batch;
 mod bench;
 pub mod glue;
@@ -14,6 +15,7 @@ mod retry;
 pub mod runner;
 pub mod shell;
 pub mod spark;
+pub mod state;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -21,7 +23,7 @@ use serde::Deserialize;
 use crate::compute::emr::not_a_duration;
 use crate::control::duration::Duration;
 use crate::documents::integration::Integration;
-use crate::documents::states::Task;
+use crate::documents::states::{Enclosed, Task};
 use crate::source::{self, Code, Finding, Findings, Span, Spanned};
 
 pub use bench::Bench;
@@ -62,6 +64,8 @@ pub struct Step {
     pub batch: Option<Spanned<batch::Batch>>,
     /// Starts a run of another pipeline.
     pub pipeline: Option<Spanned<pipeline::PipelineStep>>,
+    /// Runs one state in Amazon States Language.
+    pub state: Option<Spanned<state::RawState>>,
 }
 
 /// What a kind of step must provide; the compiler asks for nothing else.
@@ -130,6 +134,8 @@ pub enum Output {
 pub enum Work {
     /// One task.
     Task(Box<Task>),
+    /// States as a user wrote them.
+    Enclosed(Box<Enclosed>),
 }
 
 /// A kind of step: its key, and where in it texts may hold `{{ }}` (`[]` is any item, `*` any value, `**` anything below).
@@ -144,7 +150,8 @@ pub struct KindOfStep {
 }
 
 /// Every kind of step. A new kind is a field of [`Step`], a line here, and a line in [`Step::kinds`].
-pub const KINDS: &[KindOfStep] = &[spark::KIND, shell::KIND, lambda::KIND, glue::KIND, batch::KIND, pipeline::KIND];
+pub const KINDS: &[KindOfStep] =
+    &[spark::KIND, shell::KIND, lambda::KIND, glue::KIND, batch::KIND, pipeline::KIND, state::KIND];
 
 /// One argument.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -203,6 +210,7 @@ impl Step {
             one(&glue::KIND, self.glue.as_ref()),
             one(&batch::KIND, self.batch.as_ref()),
             one(&pipeline::KIND, self.pipeline.as_ref()),
+            one(&state::KIND, self.state.as_ref()),
         ]
         .into_iter()
         .flatten()
@@ -216,6 +224,14 @@ impl Step {
 
     /// Reports values that AWS or the program would refuse.
     pub fn check(&self, findings: &mut Findings) {
+        if let (Some(timeout), Some(state)) = (&self.timeout, &self.state)
+            && !state.is_task()
+        {
+            findings.push(
+                Finding::at(Code::BadState, timeout.span, "only a `Task` state has a `timeout`", "")
+                    .help("put `TimeoutSeconds` into the tasks inside"),
+            );
+        }
         if let Some(timeout) = &self.timeout {
             duration(timeout, "timeout", Duration::MINUTE, findings);
         }

@@ -75,6 +75,9 @@ fn graph(scope: &States, place: Place, names: &mut BTreeMap<String, usize>, prob
     }
     for (name, state) in &scope.states {
         *names.entry(name.clone()).or_insert(0) += 1;
+        if let State::Enclosed(inside) = state {
+            inside.names.iter().for_each(|name| *names.entry(name.clone()).or_insert(0) += 1);
+        }
         if !reached.contains(name.as_str()) {
             problems.push(format!("state `{name}` is never reached"));
         }
@@ -155,6 +158,11 @@ fn state_history(state: &State) -> usize {
         }
         // Entered, Started, Succeeded, Exited, and for every branch nothing of its own.
         State::Parallel(parallel) => 4 + parallel.branches.iter().map(scope_history).sum::<usize>(),
+        // As a parallel, and each state of the user's once, as a task.
+        State::Enclosed(inside) => {
+            let retries: u32 = inside.retry.iter().map(|retrier| retrier.max_attempts).sum();
+            4 + 6 * inside.names.len() * (1 + retries as usize)
+        }
         State::Choice(_) | State::Pass(_) | State::Succeed(_) => 2,
         State::Fail(_) => 1,
     }

@@ -20,6 +20,7 @@ const SECRET_PREFIXES: [(&str, &str); 9] = [
     ("-----BEGIN ", "a private key"),
 ];
 
+/// Secrets have names, and nothing that looks like a secret is written out.
 pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
     let manifest = &pipeline.manifest;
     for secret in manifest.access.iter().flat_map(|access| &access.secrets) {

@@ -101,6 +101,10 @@ fn text(text: &str, span: Span, path: &[&str], names: &Names, findings: &mut Fin
         findings.extend(in_cloudformation(text, span));
         return;
     }
+    // JSONata of the user's own.
+    if matches!(path, ["steps", "[]", "state", "definition", ..]) && text.starts_with("{%") {
+        return;
+    }
     let is_rendered = is_rendered(path);
     let mut statement = false;
     let few = match path {
