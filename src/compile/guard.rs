@@ -64,13 +64,15 @@ fn failures(_: &str, _: &Files, _: FileId) -> Result<Vec<Failure>, String> {
 
 #[cfg(feature = "guard")]
 fn failures(template: &str, files: &Files, rules: FileId) -> Result<Vec<Failure>, String> {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
     use cfn_guard::{ValidateInput, run_checks};
 
     let file = files.get(rules);
     let data = || ValidateInput { content: template, file_name: "template" };
     let rules = || ValidateInput { content: &file.text, file_name: &file.path };
     // The record of all that was evaluated: the report for people is cut at eight kilobytes.
-    let record = std::panic::catch_unwind(|| run_checks(data(), rules(), true))
+    let record = catch_unwind(AssertUnwindSafe(|| run_checks(data(), rules(), true)))
         .map_err(|_| "the Guard library gave up on it".to_owned())?
         .map_err(|error| error.to_string().lines().next().unwrap_or_default().to_owned())?;
     if record.is_empty() {
