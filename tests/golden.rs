@@ -154,6 +154,17 @@ fn one_changed_line_changes_what_it_is_about_and_the_archive_s_name() {
     assert_eq!(archive.len(), 4, "the URI and the SHA-256 of the archive, for each of two steps: {archive:?}");
 }
 
+#[test]
+fn two_pipelines_share_jobs() {
+    let scratch = Scratch::new("jobs");
+    copy(&repository().join("fixtures/jobs"), &scratch.0);
+    synth(&scratch.0, &["--out", "out", "--format", "yaml"]);
+    for pipeline in ["listings", "searches"] {
+        let name = format!("{pipeline}.template.yaml");
+        compare(&format!("jobs/{name}"), &std::fs::read_to_string(scratch.0.join("out").join(&name)).unwrap());
+    }
+}
+
 /// One pipeline a kind of step that calls a service.
 #[test]
 fn the_services() {

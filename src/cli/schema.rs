@@ -22,6 +22,8 @@ enum File {
     Pipeline,
     /// policy.yaml
     Policy,
+    /// jobs/<name>.yaml
+    Job,
 }
 
 /// Prints the schema.
@@ -30,6 +32,7 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
         File::Project => Published::Project,
         File::Pipeline => Published::Pipeline,
         File::Policy => Published::Policy,
+        File::Job => Published::Job,
     };
     terminal.data(&published.text());
     Ok(Exit::Done)

@@ -14,6 +14,7 @@ pub mod roles;
 mod stack;
 mod triggers;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -31,7 +32,7 @@ use crate::documents::policy::Statement;
 use crate::documents::states::Machine;
 use crate::documents::template::Resource;
 use crate::documents::template::Template;
-use crate::language::folder;
+use crate::language::folder::{self, FolderFile};
 use crate::language::manifest::Manifest;
 use crate::language::project::Pipeline;
 use crate::source::{Code, Finding, Findings, Span, Spanned};
@@ -160,8 +161,8 @@ impl<'a> Model<'a> {
         let flow = dag::structure(&graph).ok()?;
         let tags = users_tags(manifest);
         let read = outputs_read(manifest);
-        let files = pipeline.folder.files.iter().map(|file| (file.path.as_str(), file.bytes.as_slice()));
-        let files: Vec<(&str, &[u8])> = files.collect();
+        let packed = packed(pipeline);
+        let files: Vec<_> = packed.iter().map(|(path, file)| (path.as_ref(), file.bytes.as_slice())).collect();
         let mut made = Vec::new();
         for (step, span) in steps {
             let profile = manifest.profile_of(step).map(|(name, compute)| (name.value.as_str(), &compute.value));
@@ -299,6 +300,7 @@ fn bench<'a>(
         retried: step.retry.is_some(),
         wants_output: false,
         siblings: None,
+        folder: step.from_job.as_ref().map(|from| from.folder.as_str()),
         plan: Vec::new(),
         statements: Vec::new(),
         resources: Vec::new(),
@@ -331,7 +333,12 @@ fn make<'a>(
         );
     }
     if let Some(when) = step.when.as_ref().filter(|when| late::of(when).is_empty()) {
-        bench.plan.push(("when".to_owned(), Tree::Text(Argument::Users(when.value.clone()))));
+        let of_job = step.from_job.as_ref().is_some_and(|from| from.when);
+        let key = if of_job { "jobWhen" } else { "when" };
+        bench.plan.push((key.to_owned(), Tree::Text(Argument::Users(when.value.clone()))));
+    }
+    if let Some(from) = step.from_job.as_ref().filter(|from| !from.params.is_empty()) {
+        bench.plan.push(("jobParams".to_owned(), Tree::Fixed(from.plan())));
     }
     let Bench { wants_output, plan, statements, resources, uploads, hosts, secrets, .. } = bench;
     Some(Made { step, span, profile, work, wants_output, plan, statements, resources, uploads, hosts, secrets })
@@ -344,9 +351,19 @@ fn is_name(name: &str) -> bool {
     (1..=40).contains(&name.len()) && name.bytes().all(plain)
 }
 
+/// The files of the pipeline's folder, and those of its jobs with the paths that they have in the project.
+fn packed(pipeline: &Pipeline) -> Vec<(Cow<'_, str>, &FolderFile)> {
+    let own = pipeline.folder.files.iter().map(|file| (Cow::Borrowed(file.path.as_str()), file));
+    let shared = pipeline.shared.iter().flat_map(|(folder, shared)| {
+        shared.files.iter().map(move |file| (Cow::Owned(format!("{folder}/{}", file.path)), file))
+    });
+    own.chain(shared.filter(|(path, _)| pipeline.folder.get(path).is_none())).collect()
+}
+
 fn pack(pipeline: &Pipeline) -> Archive {
-    archive::pack(pipeline.folder.files.iter().map(|file| archive::Entry {
-        path: &file.path,
+    let files = packed(pipeline);
+    archive::pack(files.iter().map(|(path, file)| archive::Entry {
+        path,
         executable: file.executable,
         bytes: &file.bytes,
     }))

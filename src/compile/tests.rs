@@ -1,6 +1,6 @@
 //! What a pipeline becomes, from text to documents.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -22,7 +22,8 @@ fn pipeline(text: &str) -> Pipeline {
     let manifest: Manifest = de::from_node(&node).unwrap_or_else(|finding| panic!("{finding:?}"));
     // Always the same files, so that a manifest changes the output by itself alone.
     let entry = FolderFile { path: "src/work.py".to_owned(), executable: false, bytes: b"print(1)\n".to_vec() };
-    Pipeline { path: "p/pipeline.yaml".to_owned(), folder: Folder { files: vec![entry], ignored: vec![] }, manifest }
+    let folder = Folder { files: vec![entry], ignored: vec![] };
+    Pipeline { path: "p/pipeline.yaml".to_owned(), folder, shared: BTreeMap::new(), manifest }
 }
 
 fn found(text: &str) -> (Option<Compiled>, Findings) {
@@ -628,7 +629,7 @@ fn drop_each(node: &Node, pipeline: &Pipeline, effects: &mut BTreeSet<String>) {
 
 fn outcome(node: &Node, pipeline: &Pipeline) -> Option<String> {
     let manifest: Manifest = de::from_node(node).ok()?;
-    let pipeline = Pipeline { manifest, path: pipeline.path.clone(), folder: pipeline.folder.clone() };
+    let pipeline = Pipeline { manifest, path: pipeline.path.clone(), folder: pipeline.folder.clone(), shared: BTreeMap::new() };
     let context =
         Context { space: "prod".to_owned(), today: jiff::civil::date(2026, 11, 22), listeners: Default::default() };
     let compiled = compile(&pipeline, &context, &mut Findings::new())?;

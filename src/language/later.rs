@@ -3,7 +3,7 @@
 //! In comes the tree of a pipeline.yaml; out comes the tree without those keys, so that nothing else stumbles over them,
 //! and one finding for each. The table is all that there is to maintain: a feature that arrives leaves it.
 
-use crate::source::{Code, Finding, Findings, Node, Value};
+use crate::source::{Code, Entry, Finding, Findings, Key as Name, Node, Value};
 
 /// A key of a later version: where it may stand, its name, and what to do until then.
 struct Key {
@@ -21,14 +21,12 @@ const NOT_HERE: &str = "use `alerts: [{ events: [FAILED], email: team@example.co
 
 /// In paths, `*` is every value of a mapping, and `[]` every item of a list, or the value itself where it is no list.
 const KEYS: &[Key] = &[
-    key("", "jobs", "write the step out in each pipeline"),
     key("steps.[]", "map", "write one step for each item"),
     key("steps.[]", "container", STEP_KIND),
     key("steps.[]", "sql", STEP_KIND),
     key("steps.[]", "check", "compare in a `shell` step that fails when the numbers differ"),
     key("steps.[]", "worker", STEP_KIND),
     key("steps.[]", "uses", "write the step out"),
-    key("steps.[]", "job", "write the step out"),
     key("", "slack", NOT_HERE),
     key("", "opsgenie", NOT_HERE),
     key("steps.[]", "slack", NOT_HERE),
@@ -60,6 +58,17 @@ pub fn refuse(pipeline: &mut Node, findings: &mut Findings) {
             step.is_none()
         });
     }
+}
+
+/// The same for a tree that stands for one step.
+pub fn refuse_in_step(step: Node, findings: &mut Findings) -> Node {
+    let span = step.span;
+    let steps = Node { span, value: Value::List(vec![step]) };
+    let key = Name { text: "steps".to_owned(), span };
+    let mut pipeline = Node { span, value: Value::Map(vec![Entry { key, value: steps }]) };
+    refuse(&mut pipeline, findings);
+    let step = |node: &Node| node.get("steps").and_then(|steps| steps.items().first()).cloned();
+    step(&pipeline).unwrap_or(pipeline)
 }
 
 fn refused(word: &str, node: &Node, instead: &str) -> Finding {

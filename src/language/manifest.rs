@@ -29,6 +29,9 @@ pub struct ProjectFile {
     /// Globs of the project's pipeline files, relative to the dpc.yaml. Default: `*/pipeline.yaml`.
     #[serde(default)]
     pub pipelines: Vec<Spanned<String>>,
+    /// Globs of the project's job files, relative to the dpc.yaml. Default: `jobs/*.yaml`.
+    #[serde(default)]
+    pub jobs: Vec<Spanned<String>>,
     /// File with the organisation's rules, relative to the dpc.yaml. Default: `policy.yaml`, if there is one.
     pub policy: Option<Spanned<String>>,
     /// Values for every pipeline that does not say otherwise.

@@ -7,6 +7,7 @@ pub mod decode;
 pub mod environment;
 pub mod folder;
 pub mod iam;
+pub mod jobs;
 pub mod later;
 pub mod manifest;
 pub mod outline;

@@ -10,9 +10,12 @@
 mod disk;
 mod folder;
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::language::iam::Iam;
+use crate::language::jobs::{self, Job};
 use crate::language::manifest::{Manifest, ProjectFile};
 use crate::language::policy::PolicyFile;
 use crate::language::{decode, environment, later, rules, vars};
@@ -28,6 +31,8 @@ pub const PROJECT_FILE: &str = "dpc.yaml";
 pub const IGNORE_FILE: &str = ".dpcignore";
 /// The organisation's rules, unless `policy` names another file.
 pub const POLICY_FILE: &str = "policy.yaml";
+/// Which files are jobs, unless `jobs` says otherwise.
+const DEFAULT_JOBS: &str = "jobs/*.yaml";
 /// Which files are pipelines, unless `pipelines` says otherwise.
 const DEFAULT_GLOB: &str = "*/pipeline.yaml";
 
@@ -62,6 +67,8 @@ pub struct Pipeline {
     pub path: String,
     /// The files beside it.
     pub folder: Folder,
+    /// Folders of the jobs that it uses, by their paths in the project, which are theirs in the archive.
+    pub shared: BTreeMap<String, Arc<Folder>>,
     /// What it says, with the project's defaults where it is silent.
     pub manifest: Manifest,
 }
@@ -91,6 +98,18 @@ pub struct Workspace {
     project: Option<ProjectFile>,
     policy: Option<PolicyFile>,
     sources: Vec<Source>,
+    jobs: Vec<JobSource>,
+    /// The folders of jobs, by path.
+    shared: BTreeMap<String, Arc<Folder>>,
+}
+
+/// A job before substitution.
+#[derive(Clone, Debug)]
+struct JobSource {
+    path: String,
+    node: Node,
+    /// What is wrong whatever the environment.
+    findings: Findings,
 }
 
 /// A pipeline before substitution.
@@ -129,6 +148,7 @@ impl Workspace {
             [] => vec![Spanned::new(DEFAULT_GLOB.to_owned(), project.project.span)],
             globs => globs.to_vec(),
         };
+        workspace.read_jobs(root, &project);
         for path in disk::pipelines(root, &globs, &mut workspace.findings) {
             workspace.source(root, path);
         }
@@ -186,6 +206,51 @@ impl Workspace {
         }
     }
 
+    fn read_jobs(&mut self, root: &Path, project: &ProjectFile) {
+        let globs = match project.jobs.as_slice() {
+            [] => vec![Spanned::new(DEFAULT_JOBS.to_owned(), project.project.span)],
+            globs => globs.to_vec(),
+        };
+        for path in disk::jobs(root, &globs, project.jobs.is_empty(), &mut self.findings) {
+            let mut findings = Findings::new();
+            // Of a file that cannot be read there is a job all the same: its users have done nothing wrong.
+            let node = tree(root, &path, &mut self.files, &mut findings).unwrap_or_else(|| Node::text("", project.project.span));
+            let mut node = later::refuse_in_step(node, &mut findings);
+            rules::jobs::of_jobs(&mut node, &mut findings);
+            let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+            if !self.shared.contains_key(folder) {
+                let read = folder::read(root, folder, &mut self.findings);
+                self.shared.insert(folder.to_owned(), Arc::new(read));
+            }
+            self.jobs.push(JobSource { path, node, findings });
+        }
+        let places: Vec<(String, Span)> = self.jobs.iter().map(|job| (job.path.clone(), job.place())).collect();
+        rules::jobs::names(&places, &mut self.findings);
+    }
+
+    /// The jobs for one environment.
+    fn jobs(&self, environment: Option<&Resolved>, findings: &mut Findings) -> Vec<Job> {
+        if self.jobs.is_empty() {
+            return Vec::new();
+        }
+        let (schema, environments) = (jobs::schema(), self.environments());
+        let one = |source: &JobSource| {
+            let mut own = source.findings.clone();
+            let job = Job::of(&source.path, &source.node, &schema, environment, &mut own);
+            judged(&mut own, |found| rules::secrets::tree(&job.node, found));
+            judged(&mut own, |found| rules::jobs::job(&job, &environments, found));
+            findings.extend(own);
+            job
+        };
+        self.jobs.iter().map(one).collect()
+    }
+
+    /// The folders of the jobs that a pipeline uses.
+    fn shared(&self, manifest: &Manifest) -> BTreeMap<String, Arc<Folder>> {
+        let used = manifest.steps.iter().filter_map(|step| step.from_job.as_ref());
+        used.filter_map(|from| Some((from.folder.clone(), Arc::clone(self.shared.get(&from.folder)?)))).collect()
+    }
+
     /// The names of all environments, in the order written.
     pub fn environments(&self) -> Vec<String> {
         let names = self.project.iter().flat_map(|project| project.environments.iter());
@@ -206,13 +271,16 @@ impl Workspace {
         };
         let defaults = Defaults::of(project, environment.as_ref(), &mut loaded.findings);
         let schema = decode::schema_of::<Manifest>();
+        let jobs = self.jobs(environment.as_ref(), &mut loaded.findings);
+        let mut used = vec![false; jobs.len()];
         let mut pipelines = Vec::new();
         for source in &self.sources {
             let mut findings = source.findings.clone();
-            if let Some(manifest) = source.manifest(environment.as_ref(), &schema, &defaults, &mut findings) {
-                let pipeline = Pipeline { path: source.path.clone(), folder: source.folder.clone(), manifest };
+            if let Some(manifest) = source.manifest(environment.as_ref(), &schema, &defaults, (&jobs, &mut used), &mut findings) {
+                let (path, folder) = (source.path.clone(), source.folder.clone());
+                let pipeline = Pipeline { path, folder, shared: self.shared(&manifest), manifest };
                 judged(&mut findings, |found| rules::pipeline(&pipeline, found));
-                rules::params::environments(&pipeline.manifest, &self.environments(), &mut findings);
+                rules::params::environments(&pipeline.manifest.params, &self.environments(), &mut findings);
                 if let Some(environment) = &environment {
                     judged(&mut findings, |found| rules::in_environment(&pipeline, environment, found));
                 }
@@ -222,6 +290,9 @@ impl Workspace {
                 pipelines.push(pipeline);
             }
             loaded.findings.extend(findings);
+        }
+        for (job, _) in jobs.iter().zip(&used).filter(|(_, used)| !**used) {
+            judged(&mut loaded.findings, |found| rules::jobs::unused(job, found));
         }
         rules::project(&pipelines, &mut loaded.findings);
         loaded.project =
@@ -236,6 +307,7 @@ impl Source {
         environment: Option<&Resolved>,
         schema: &schemars::Schema,
         defaults: &Defaults,
+        (jobs, used): (&[Job], &mut [bool]),
         findings: &mut Findings,
     ) -> Option<Manifest> {
         let mut node = self.node.clone();
@@ -246,14 +318,37 @@ impl Source {
             judged(findings, |found| rules::templates::tree(&node, found));
             judged(findings, |found| rules::secrets::tree(&node, found));
         }
+        let made = made_of(&mut node, jobs, used, findings);
         let manifest: Option<Manifest> = decode::decode(&node, schema, findings);
         rules::templates::keep_to_the_known(&node, findings);
         let mut manifest = manifest?;
+        jobs::attach(&mut manifest.steps.value, &made);
         defaults.fill(&mut manifest);
         if let Some(environment) = environment {
             manifest.params.0.iter_mut().for_each(|(_, param)| param.value.choose(&environment.name));
         }
         Some(manifest)
+    }
+}
+
+/// Puts jobs in the place of the steps that use them, and looks at their templates as this pipeline renders them.
+fn made_of(node: &mut Node, jobs: &[Job], used: &mut [bool], findings: &mut Findings) -> Vec<jobs::Used> {
+    let made = jobs::expand(node, jobs, findings);
+    let (by, events) = rules::templates::surroundings(node);
+    let mut seen = Vec::new();
+    for one in &made {
+        let Some(job) = jobs.get(one.job).filter(|_| !seen.contains(&one.job)) else { continue };
+        seen.push(one.job);
+        used.iter_mut().skip(one.job).take(1).for_each(|used| *used = true);
+        judged(findings, |found| rules::templates::job(job, by, events, found));
+    }
+    made
+}
+
+impl JobSource {
+    /// Where its file begins.
+    fn place(&self) -> Span {
+        self.node.entries().first().map_or(self.node.span, |entry| entry.key.span)
     }
 }
 

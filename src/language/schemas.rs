@@ -7,6 +7,7 @@ use schemars::Schema;
 use serde_json::json;
 
 use crate::language::decode::schema_of;
+use crate::language::jobs;
 use crate::language::manifest::{Manifest, ProjectFile};
 use crate::language::policy::PolicyFile;
 
@@ -19,11 +20,13 @@ pub enum Published {
     Pipeline,
     /// Of `policy.yaml`.
     Policy,
+    /// Of `jobs/<name>.yaml`.
+    Job,
 }
 
 impl Published {
     /// All of them.
-    pub const ALL: [Published; 3] = [Published::Project, Published::Pipeline, Published::Policy];
+    pub const ALL: [Published; 4] = [Published::Project, Published::Pipeline, Published::Policy, Published::Job];
 
     /// The name of its file in `schemas/`.
     pub fn file_name(self) -> &'static str {
@@ -31,6 +34,7 @@ impl Published {
             Published::Project => "project.schema.json",
             Published::Pipeline => "pipeline.schema.json",
             Published::Policy => "policy.schema.json",
+            Published::Job => "job.schema.json",
         }
     }
 
@@ -40,6 +44,7 @@ impl Published {
             Published::Project => schema_of::<ProjectFile>(),
             Published::Pipeline => schema_of::<Manifest>(),
             Published::Policy => schema_of::<PolicyFile>(),
+            Published::Job => jobs::schema(),
         }
     }
 
@@ -50,6 +55,7 @@ impl Published {
             Published::Project => "dpc.yaml",
             Published::Pipeline => "pipeline.yaml",
             Published::Policy => "policy.yaml",
+            Published::Job => "jobs/<name>.yaml",
         };
         schema.insert("title".to_owned(), json!(title));
         let text = serde_json::to_string_pretty(schema.as_value()).expect("a schema is JSON already");

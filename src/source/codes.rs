@@ -141,6 +141,16 @@ codes! {
     BadListItems = "372" "items of a list are wrong";
     RequiredWithDefault = "373" "parameter is required and has a default";
     UnknownParameterEnvironment = "374" "parameter names an environment that there is not";
+    UnknownJob = "390" "job is unknown";
+    MissingJobParam = "391" "parameter of a job has no value";
+    UnknownJobParam = "392" "job has no such parameter";
+    BadJobParam = "393" "value does not fit the parameter of a job";
+    ParamsWithoutJob = "394" "params of a step that uses no job";
+    JobOfJob = "395" "job uses a job";
+    UnusedJob = "396" "job is not used";
+    LateInJob = "397" "job cannot know this value";
+    JobsFolderTaken = "398" "file of a job and of the pipeline have one path";
+    BadJobFile = "399" "job file is wrong";
 
     // 4xx: steps and templates.
     DuplicateStep = "401" "two steps of one name";

@@ -34,6 +34,8 @@ pub struct Bench<'a> {
     pub wants_output: bool,
     /// The steps beside it, when it stands inside a map; what any other step has put out is in the variable `results`.
     pub siblings: Option<&'a [&'a str]>,
+    /// The folder of the archive that its work runs in; the archive's own if there is none.
+    pub folder: Option<&'a str>,
     /// What the plan holds for the step: every string is a template.
     pub plan: Vec<(String, Tree)>,
     /// What the state machine must be allowed for it, beyond what its integrations need.
@@ -53,11 +55,19 @@ pub struct Bench<'a> {
 impl Bench<'_> {
     /// Makes a file of the folder an object of its own, and returns its key; `None` if there is none, which a rule reports.
     pub fn object(&mut self, path: &str) -> Option<String> {
-        let path = path.strip_prefix("./").unwrap_or(path);
+        let path = self.inside(path.strip_prefix("./").unwrap_or(path));
         let (_, bytes) = self.files.iter().find(|(file, _)| *file == path)?;
-        let key = names::file_key(self.pipeline, &digest::sha256(bytes), path);
+        let key = names::file_key(self.pipeline, &digest::sha256(bytes), &path);
         self.uploads.push((key.clone(), bytes.to_vec()));
         Some(key)
+    }
+
+    /// The path in the archive of a file that the step names.
+    pub fn inside(&self, path: &str) -> String {
+        match self.folder {
+            Some(folder) => format!("{folder}/{path}"),
+            None => path.to_owned(),
+        }
     }
 
     /// A list of words, each a text when the step starts: the value of a state's argument.

@@ -8,6 +8,7 @@ mod asl;
 pub mod batch;
 mod bench;
 pub mod glue;
+mod job;
 pub mod lambda;
 mod need;
 pub mod pipeline;
@@ -17,6 +18,8 @@ pub mod shell;
 pub mod spark;
 pub mod state;
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -24,9 +27,10 @@ use crate::compute::emr::not_a_duration;
 use crate::control::duration::Duration;
 use crate::documents::integration::Integration;
 use crate::documents::states::{Enclosed, Task};
-use crate::source::{self, Code, Finding, Findings, Span, Spanned};
+use crate::source::{self, Code, Finding, Findings, Span, Spanned, SpannedMap, Texts};
 
 pub use bench::Bench;
+pub use job::FromJob;
 pub use need::{Need, OnSkip};
 pub use retry::Retry;
 
@@ -52,6 +56,15 @@ pub struct Step {
     pub retry: Option<Spanned<Retry>>,
     /// How long one attempt may take: `45m`, `2h`, `1d`.
     pub timeout: Option<Spanned<String>>,
+    /// Name of a job: the step does what `jobs/<name>.yaml` says.
+    pub job: Option<Spanned<String>>,
+    /// Values for the job's parameters; they may hold `{{ }}` of this pipeline.
+    #[serde(default)]
+    pub params: SpannedMap<Spanned<Texts>>,
+    /// What the step keeps of its job.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub from_job: Option<Arc<FromJob>>,
     /// Runs a Python file or a JAR with spark-submit.
     pub spark: Option<Spanned<spark::Spark>>,
     /// Runs a command in the unpacked pipeline folder.
@@ -241,6 +254,21 @@ impl Step {
         if let Some(kind) = self.kind() {
             kind.check(findings);
         }
+    }
+
+    /// What stands in the pipeline's file and may hold `{{ }}`, beside the kind: the values for the job, and `when` if it
+    /// is not the job's.
+    pub fn own_texts(&self) -> Vec<Spanned<&str>> {
+        let mut texts = Vec::new();
+        for (_, value) in self.params.iter() {
+            match &value.value {
+                Texts::One(text) => texts.push(Spanned::new(text.as_str(), value.span)),
+                Texts::Many(items) => texts.extend(items.iter().map(|item| Spanned::new(item.as_str(), item.span))),
+            }
+        }
+        let of_job = self.from_job.as_ref().is_some_and(|from| from.when);
+        texts.extend(self.when.iter().filter(|_| !of_job).map(|when| Spanned::new(when.as_str(), when.span)));
+        texts
     }
 
     /// How long one attempt may take, in seconds.

@@ -36,6 +36,9 @@ pub fn arguments(bench: &Bench<'_>, environment: &[(String, String)], command: V
     for (key, value) in environment {
         arguments.extend([own("--env"), Argument::Users(format!("{key}={value}"))]);
     }
+    if let Some(folder) = bench.folder {
+        arguments.extend([own("--in"), own(folder)]);
+    }
     if bench.wants_output {
         let key = format!("{}outputs/{{{{ run.id }}}}/{}.json", names::logs_prefix(bench.pipeline), bench.step);
         arguments.extend([own("--output"), in_bucket(key)]);

@@ -142,8 +142,9 @@ impl Spark {
     fn properties(&self, bench: &Bench<'_>) -> Vec<(String, Tree)> {
         let own = |key: &str, text: String| (key.to_owned(), Tree::Text(Argument::Own(text)));
         let archive = format!("s3://{}/{}", names::BUCKET, names::artifact_key(bench.pipeline, bench.archive));
+        let root = bench.folder.map_or(FOLDER.to_owned(), |folder| format!("{FOLDER}/{folder}"));
         let folder = self.entrypoint.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("/{folder}"));
-        let modules = format!("./{FOLDER}{folder}:./{FOLDER}");
+        let modules = format!("./{root}{folder}:./{root}");
         let mut properties = vec![
             own("spark.archives", format!("{archive}#{FOLDER}")),
             own("spark.emr-serverless.driverEnv.PYTHONPATH", modules.clone()),

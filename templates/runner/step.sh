@@ -2,7 +2,7 @@
 # Runs one step's command in the pipeline's folder, on the primary node of an EMR cluster.
 #
 #   step.sh [--attempt N] --archive s3://… --sha256 HEX --step NAME --run ID [--env NAME=VALUE]… [--output s3://…]
-#           -- COMMAND [ARGUMENT]…
+#           [--in FOLDER] -- COMMAND [ARGUMENT]…
 #
 # The command ends as it would have ended by itself: its exit code is this script's. What this script cannot do before
 # that has codes of its own: 64 wrong arguments, 65 the archive is not the one that was deployed, 66 it cannot be had,
@@ -12,11 +12,11 @@ set -euo pipefail
 say() { printf 'dpc: %s\n' "$*" >&2; }
 fail() { local code=$1; shift; say "$*"; exit "$code"; }
 
-archive='' sha256='' step='' run='' output='' attempt=1
+archive='' sha256='' step='' run='' output='' inside=. attempt=1
 while [ $# -gt 0 ]; do
   case $1 in
     --) shift; break ;;
-    --archive | --sha256 | --step | --run | --env | --output | --attempt)
+    --archive | --sha256 | --step | --run | --env | --output | --in | --attempt)
       [ $# -ge 2 ] || fail 64 "$1 needs a value"
       case $1 in
         --archive) archive=$2 ;;
@@ -25,6 +25,7 @@ while [ $# -gt 0 ]; do
         --run) run=$2 ;;
         --output) output=$2 ;;
         --attempt) attempt=$2 ;;
+        --in) inside=$2 ;;
         --env)
           [[ ${2%%=*} =~ ^[A-Za-z_][A-Za-z0-9_]*$ && $2 == *=* ]] || fail 64 "--env wants NAME=VALUE, not $2"
           export "$2"
@@ -65,7 +66,7 @@ found=${found%% *}
 mkdir "$work/folder"
 tar -xzf "$work/archive.tar.gz" -C "$work/folder" || fail 67 "cannot unpack $archive"
 export DPC_OUTPUT=$work/output.json
-cd "$work/folder"
+cd "$work/folder/$inside" || fail 67 "there is no $inside in $archive"
 
 printf -v shown '%q ' "$@"
 say "running ${shown% }"

@@ -123,8 +123,8 @@ pub fn render_args(steps: &Map<String, Value>, context: &Context) -> Result<Map<
     for (step, arguments) in steps {
         let error = |(place, message)| RenderError { step: step.clone(), place, message };
         let own = job(arguments, context).map_err(|message| error((PARAMS.to_owned(), message)))?;
-        let values = own.map_or_else(|| values.clone(), |own| minijinja::Value::from(Serde(own)));
-        let arguments = render_step(&engine, &values, arguments).map_err(error)?;
+        let own = own.map_or_else(|| values.clone(), |own| minijinja::Value::from(Serde(own)));
+        let arguments = render_step(&engine, (&own, &values), arguments).map_err(error)?;
         let size = arguments.to_string().len();
         if size > MAX_STEP {
             let message = format!("its arguments are {size} bytes, at most {MAX_STEP} are possible");
@@ -140,6 +140,9 @@ const PARAMS: &str = "jobParams";
 /// In what the plan holds for a step: whether it runs at all.
 const WHEN: &str = "when";
 
+/// The same as its job says it, in terms of the job's parameters; the step's own knows the pipeline's.
+const JOB_WHEN: &str = "jobWhen";
+
 /// The scope of a step that was made from a job; `None` for one that was not.
 fn job(step: &Value, context: &Context) -> Result<Option<Context>, String> {
     let Some(declared) = step.get(PARAMS).and_then(Value::as_object) else { return Ok(None) };
@@ -148,17 +151,24 @@ fn job(step: &Value, context: &Context) -> Result<Option<Context>, String> {
     params.map(|params| Some(context.with_params(params))).map_err(|misfit| misfit.message)
 }
 
-fn render_step(engine: &Environment<'_>, context: &minijinja::Value, step: &Value) -> Placed<Value> {
+/// Of the two scopes the first is that of the step's job, if it has one, and the second the pipeline's.
+fn render_step(
+    engine: &Environment<'_>,
+    (context, pipeline): (&minijinja::Value, &minijinja::Value),
+    step: &Value,
+) -> Placed<Value> {
     let Value::Object(entries) = step else { return render_value(engine, context, step, "") };
+    let decide = |scope: &minijinja::Value, template: &str| {
+        yes_or_no(engine, scope, template).map(Value::Bool).map_err(|message| (WHEN.to_owned(), message))
+    };
     let mut rendered = Map::new();
     for (key, value) in entries.iter().filter(|(key, _)| *key != PARAMS) {
-        let made = match (key.as_str(), value) {
-            (WHEN, Value::String(template)) => {
-                Value::Bool(yes_or_no(engine, context, template).map_err(|message| (WHEN.to_owned(), message))?)
-            }
-            _ => render_value(engine, context, value, key)?,
+        let (key, made) = match (key.as_str(), value) {
+            (WHEN, Value::String(template)) => (WHEN, decide(pipeline, template)?),
+            (JOB_WHEN, Value::String(template)) => (WHEN, decide(context, template)?),
+            (key, value) => (key, render_value(engine, context, value, key)?),
         };
-        rendered.insert(key.clone(), made);
+        rendered.insert(key.to_owned(), made);
     }
     Ok(Value::Object(rendered))
 }

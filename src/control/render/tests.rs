@@ -360,7 +360,7 @@ fn a_step_of_a_job_knows_the_parameters_of_the_job_alone() {
     let steps = json!({ "load": {
         "jobParams": { "rows": { "type": "int", "default": "{{ params.rows + 1 }}" },
                        "days": { "type": "list", "items": "date", "default": "{{ run.partition | label('week') | days }}" } },
-        "when": "{{ params.rows == 8 }}",
+        "jobWhen": "{{ params.rows == 8 }}",
         "args": ["{{ params.rows }}", "{{ params.days | first }}"],
     } });
     let rendered = render_args(steps.as_object().unwrap(), &context()).unwrap();

@@ -71,6 +71,36 @@ pub fn pipelines(root: &Path, globs: &[Spanned<String>], findings: &mut Findings
     found
 }
 
+/// The job files that the globs name, the same way. The default may name none.
+pub fn jobs(root: &Path, globs: &[Spanned<String>], default: bool, findings: &mut Findings) -> Vec<String> {
+    let mut found = Vec::new();
+    let wrong = |glob: &Spanned<String>, message: String| {
+        let help = "write paths of files in a folder, relative to the dpc.yaml: `jobs/*.yaml`, `teams/*/jobs/*.yaml`";
+        Finding::at(Code::BadJobFile, glob.span, message, "").help(help)
+    };
+    for glob in globs {
+        let Ok(matcher) = matcher(glob) else {
+            findings.push(wrong(glob, format!("`{}` is not a pattern of job files", glob.value)));
+            continue;
+        };
+        let files = matching(root, glob, &matcher);
+        if let Some(bare) = files.iter().find(|path| !path.contains('/')) {
+            findings.push(
+                wrong(glob, format!("job file `{bare}` lies beside the dpc.yaml"))
+                    .why("the folder of a job's file travels with every pipeline that uses it"),
+            );
+            continue;
+        }
+        if files.is_empty() && !default {
+            findings.push(wrong(glob, format!("`{}` matches no file", glob.value)));
+        }
+        found.extend(files);
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
 fn matcher(glob: &Spanned<String>) -> Result<GlobMatcher, Box<Finding>> {
     let refused = |why: String| {
         let message = format!("`{}` is not a pattern of pipeline files: {why}", glob.value);

@@ -17,6 +17,10 @@ pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
         let given = step.kinds();
         let span_of = |key| given.iter().find(|(given, _, _)| *given == key).map(|(_, span, _)| *span);
         let kinds: Vec<(&str, Option<Span>)> = KINDS.iter().map(|kind| (kind.key, span_of(kind.key))).collect();
+        // What is wrong with a job is said where it is written.
+        if step.job.is_some() {
+            continue;
+        }
         exactly_one(
             &format!("step `{}`", step.name.value),
             "does nothing",
@@ -53,7 +57,7 @@ pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
 
 /// `none` ends the sentence when no kind is given. Of the places, the first is searched for what could not be read, and
 /// the second is where a missing kind is reported.
-fn exactly_one(
+pub(super) fn exactly_one(
     what: &str,
     none: &str,
     (whole, place): (Span, Span),

@@ -10,6 +10,7 @@ mod environments;
 mod events;
 mod guesses;
 mod iam;
+pub mod jobs;
 mod kinds;
 pub mod names;
 mod needs;
@@ -51,6 +52,7 @@ const RULES: &[Rule] = &[
     outputs::check,
     compute::check,
     paths::check,
+    jobs::check,
     access::check,
     secrets::check,
     raw::check,

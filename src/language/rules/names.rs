@@ -47,6 +47,11 @@ pub fn project_file(project: &ProjectFile, findings: &mut Findings) {
     }
 }
 
+/// The name of a job's parameter.
+pub fn parameter(name: &Spanned<String>, findings: &mut Findings) {
+    identifier("parameter", "params", name, findings);
+}
+
 fn name(what: &str, name: &Spanned<String>, findings: &mut Findings) {
     let Some(wrong) = wrong_with(&name.value) else { return };
     let finding =

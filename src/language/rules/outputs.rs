@@ -11,9 +11,8 @@ pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
     let steps = &pipeline.manifest.steps.value;
     let by_name: HashMap<&str, &Step> = steps.iter().map(|step| (step.name.as_str(), &step.value)).collect();
     for step in steps {
-        let texts = step.kinds().into_iter().flat_map(|(_, _, kind)| kind.texts()).chain(&step.when);
-        for text in texts.filter(|text| text.contains("{{")) {
-            for path in late::of(text) {
+        for text in read_here(step).iter().filter(|text| text.contains("{{")) {
+            for path in late::of(text.value) {
                 findings.extend(problem(step, text, &path.root, &by_name));
             }
         }
@@ -23,7 +22,17 @@ pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
     }
 }
 
-fn problem(step: &Step, text: &Spanned<String>, root: &Root, steps: &HashMap<&str, &Step>) -> Option<Finding> {
+/// What a step reads in its own file: a job's texts name no steps, but the values that are given to it may.
+fn read_here(step: &Step) -> Vec<Spanned<&str>> {
+    let mut texts = step.own_texts();
+    if step.job.is_none() {
+        let of_kinds = step.kinds().into_iter().flat_map(|(_, _, kind)| kind.texts());
+        texts.extend(of_kinds.map(|text| Spanned::new(text.value.as_str(), text.span)));
+    }
+    texts
+}
+
+fn problem(step: &Step, text: &Spanned<&str>, root: &Root, steps: &HashMap<&str, &Step>) -> Option<Finding> {
     let Root::Output(name) = root else {
         let word = if *root == Root::Item { "item" } else { "map" };
         return Some(

@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use crate::control::params::{Declared, Type};
-use crate::language::manifest::{Manifest, Param};
+use crate::language::manifest::Param;
 use crate::language::project::Pipeline;
-use crate::source::{Code, Finding, Findings, Span, Spanned, Texts};
+use crate::source::{Code, Finding, Findings, Span, Spanned, SpannedMap, Texts};
 use crate::triggers::Triggers;
 
 const TYPES: [&str; 7] = ["string", "int", "number", "bool", "date", "list", "enum"];
@@ -51,7 +51,8 @@ pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
     }
 }
 
-fn kind(name: &Spanned<String>, param: &Spanned<Param>, findings: &mut Findings) {
+/// A type that there is, with what belongs to it.
+pub(super) fn kind(name: &Spanned<String>, param: &Spanned<Param>, findings: &mut Findings) {
     let kind = &param.kind;
     if !TYPES.contains(&kind.as_str()) {
         let finding =
@@ -152,7 +153,7 @@ fn values(name: &Spanned<String>, param: &Param, findings: &mut Findings) {
 }
 
 /// Where and why a value does not fit.
-fn does_not_fit(declared: &Declared, value: &Spanned<Texts>) -> Option<(Span, String)> {
+pub(in crate::language) fn does_not_fit(declared: &Declared, value: &Spanned<Texts>) -> Option<(Span, String)> {
     let misfit = |declared: &Declared, text: &str, span: Span| {
         let known = !text.contains("{{");
         let misfit = declared.typed(&Value::from(text)).err().filter(|_| known)?;
@@ -172,9 +173,9 @@ fn does_not_fit(declared: &Declared, value: &Spanned<Texts>) -> Option<(Span, St
 }
 
 /// Environments that parameters name exist.
-pub fn environments(manifest: &Manifest, known: &[String], findings: &mut Findings) {
+pub fn environments(params: &SpannedMap<Spanned<Param>>, known: &[String], findings: &mut Findings) {
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
-    for (environment, _) in manifest.params.iter().flat_map(|(_, param)| param.environments.iter()) {
+    for (environment, _) in params.iter().flat_map(|(_, param)| param.environments.iter()) {
         if !known.contains(&environment.as_str()) {
             let message = format!("there is no environment `{}`", environment.value);
             let finding = Finding::at(Code::UnknownParameterEnvironment, environment.span, message, "");
@@ -184,7 +185,7 @@ pub fn environments(manifest: &Manifest, known: &[String], findings: &mut Findin
 }
 
 /// Whether a template reads a parameter: by its name, or all of them at once.
-fn reads(text: &str, name: &str) -> bool {
+pub(in crate::language) fn reads(text: &str, name: &str) -> bool {
     text.match_indices("params").any(|(at, word)| {
         let rest = text.get(at + word.len()..).unwrap_or_default().trim_start();
         let key = match rest.strip_prefix('.') {

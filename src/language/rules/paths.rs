@@ -3,6 +3,7 @@
 //! A path is an `entrypoint`, and any argument of a command that ends in `.sh`, `.py` or `.jar` and says the same in every
 //! run. Absolute paths and URIs in a command are the cluster's own.
 
+use super::jobs;
 use crate::language::folder::{Folder, normal};
 use crate::language::project::Pipeline;
 use crate::source::{Code, Finding, Findings, Spanned, suggest};
@@ -11,26 +12,29 @@ const SCRIPTS: [&str; 3] = [".sh", ".py", ".jar"];
 
 pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
     let here = pipeline.path.rsplit_once('/').map_or(".", |(folder, _)| folder);
-    let look = |path: &Spanned<String>, findings: &mut Findings| {
-        if let Err(finding) = find(path, &pipeline.folder, here) {
+    let own = Place { folder: &pipeline.folder, here, from: "the pipeline.yaml" };
+    let look = |path: &Spanned<String>, place: Place<'_>, findings: &mut Findings| {
+        if let Err(finding) = find(path, place) {
             findings.push(*finding);
         }
     };
     for (_, compute) in pipeline.manifest.compute.iter() {
-        compute.value.kind().into_iter().flat_map(|kind| kind.files()).for_each(|file| look(file, findings));
+        compute.value.kind().into_iter().flat_map(|kind| kind.files()).for_each(|file| look(file, own, findings));
     }
     for step in &pipeline.manifest.steps.value {
+        let shared = jobs::folder(pipeline, step);
+        let place = shared.map_or(own, |(folder, here)| Place { folder, here, from: "the job's file" });
         if let Some(spark) = &step.spark
             && !spark.entrypoint.contains("{{")
         {
-            look(&spark.entrypoint, findings);
+            look(&spark.entrypoint, place, findings);
         }
         let Some(shell) = &step.shell else { continue };
         for argument in shell.command.iter().filter(|argument| is_script(argument)) {
-            look(argument, findings);
+            look(argument, place, findings);
         }
         if let Some(program) = shell.command.first() {
-            executable(program, &pipeline.folder, findings);
+            executable(program, place.folder, findings);
         }
     }
 }
@@ -42,7 +46,17 @@ fn is_script(argument: &str) -> bool {
     SCRIPTS.iter().any(|ending| argument.len() > ending.len() && argument.ends_with(ending)) && !elsewhere && !no_path
 }
 
-fn find(written: &Spanned<String>, folder: &Folder, here: &str) -> Result<(), Box<Finding>> {
+/// The folder that a path is looked up in.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    folder: &'a Folder,
+    /// Its path in the project.
+    here: &'a str,
+    /// What paths are relative to.
+    from: &'static str,
+}
+
+fn find(written: &Spanned<String>, Place { folder, here, from }: Place<'_>) -> Result<(), Box<Finding>> {
     let at = |code, message: String| Finding::at(code, written.span, message, "");
     if written.contains("://") {
         return Err(Box::new(
@@ -56,14 +70,14 @@ fn find(written: &Spanned<String>, folder: &Folder, here: &str) -> Result<(), Bo
         return Err(Box::new(
             at(Code::PathEscapes, format!("`{}` leads out of `{here}`", written.value))
                 .why("only the pipeline's own folder is packed and sent to the cluster")
-                .help("move the file into the folder, and write its path from the pipeline.yaml on, with `/`"),
+                .help(format!("move the file into the folder, and write its path from {from} on, with `/`")),
         ));
     };
     if folder.get(&path).is_some() {
         return Ok(());
     }
     let missing = at(Code::MissingFile, format!("`{}` is not in `{here}`", written.value))
-        .why("paths are relative to the pipeline.yaml");
+        .why(format!("paths are relative to {from}"));
     let ignored = |ignored: &&String| {
         path == **ignored || path.strip_prefix(ignored.as_str()).is_some_and(|rest| rest.starts_with('/'))
     };

@@ -2,21 +2,26 @@
 
 use crate::control::partition::Granularity;
 use crate::control::render::{self, Names, TemplateFault, TemplateProblem};
+use crate::language::jobs::Job;
 use crate::language::manifest::Manifest;
 use crate::source::{Code, Finding, Findings, Node, Span, Spanned, Value};
 use crate::steps::{self, KINDS};
 
 /// Everything that is rendered when a run starts.
 pub fn rendered(manifest: &Manifest) -> impl Iterator<Item = Spanned<&str>> {
-    let steps = manifest.steps.iter();
-    let steps = steps.flat_map(|step| step.kinds().into_iter().flat_map(|(_, _, kind)| steps::templates(kind)));
-    manifest.when.iter().map(|when| Spanned { value: when.value.as_str(), span: when.span }).chain(steps)
+    // What a job says knows the job's parameters alone.
+    let own = manifest.steps.iter().filter(|step| step.job.is_none());
+    let own = own.flat_map(|step| step.kinds().into_iter().flat_map(|(_, _, kind)| steps::templates(kind)));
+    let text = |when: &'_ Spanned<String>| when.span;
+    let whens = manifest.when.iter().map(move |when| Spanned { value: when.value.as_str(), span: text(when) });
+    whens.chain(own).chain(manifest.steps.iter().flat_map(|step| step.value.own_texts()))
 }
 
 /// Whether a template may stand at this path of the tree.
 fn is_rendered(path: &[&str]) -> bool {
     match path {
         ["when"] | ["steps", "[]", "when"] | ["partition", "from"] => return true,
+        ["steps", "[]", "params", _] | ["steps", "[]", "params", _, "[]"] => return true,
         _ if is_default(path) => return true,
         _ => {}
     }
@@ -33,14 +38,34 @@ fn is_default(path: &[&str]) -> bool {
 
 /// Everything that is wrong with the templates of a pipeline's tree.
 pub fn tree(pipeline: &Node, findings: &mut Findings) {
+    let (by, events) = surroundings(pipeline);
+    let params = pipeline.get("params").map(Node::entries).unwrap_or_default();
+    let names = Names::new(by, params.iter().map(|entry| entry.key.text.as_str())).with_events(events);
+    walk(pipeline, &mut Vec::new(), &names, findings);
+}
+
+/// Everything that is wrong with the templates of a job, in a pipeline whose partitions are these.
+pub fn job(job: &Job, by: Granularity, events: bool, findings: &mut Findings) {
+    let params = job.file.iter().flat_map(|file| file.params.iter()).map(|(name, _)| name.value.as_str());
+    let names = Names::new(by, params).with_events(events);
+    for entry in job.node.entries() {
+        let mut path = match entry.key.text.as_str() {
+            "params" => Vec::new(),
+            _ => vec!["steps", "[]"],
+        };
+        path.push(&entry.key.text);
+        walk(&entry.value, &mut path, &names, findings);
+    }
+}
+
+/// How a pipeline's tree is partitioned, and whether events start it.
+pub fn surroundings(pipeline: &Node) -> (Granularity, bool) {
     let by = pipeline.get("partition").and_then(|partition| partition.get("by")).and_then(Node::as_str);
     let by = by.and_then(|by| Granularity::parse(by).ok()).unwrap_or(Granularity::Day);
-    let params = pipeline.get("params").map(Node::entries).unwrap_or_default();
     let events = pipeline.get("triggers").is_some_and(|triggers| triggers.get("events").is_some());
     let from = pipeline.get("partition").is_some_and(|partition| partition.get("from").is_some());
     // A `from` without events is reported as such.
-    let names = Names::new(by, params.iter().map(|entry| entry.key.text.as_str())).with_events(events || from);
-    walk(pipeline, &mut Vec::new(), &names, findings);
+    (by, events || from)
 }
 
 /// Takes back that a template is not rendered where it stands, if that place has no name or not its shape: once that is
@@ -70,7 +95,7 @@ pub fn keep_to_the_known(pipeline: &Node, findings: &mut Findings) {
     if unknown.is_empty() {
         return;
     }
-    let is_inside = |span: Span| unknown.iter().any(|outer| outer.start <= span.start && span.end <= outer.end);
+    let is_inside = |span: Span| unknown.iter().any(|outer| outer.file == span.file && outer.start <= span.start && span.end <= outer.end);
     let known = std::mem::take(findings).into_iter().filter(|finding| {
         let inside = finding.primary.as_ref().is_some_and(|label| is_inside(label.span));
         finding.code != Code::TemplateElsewhere || !inside

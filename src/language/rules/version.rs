@@ -1,5 +1,6 @@
 //! `version` heads a file that is to be read by a dpc which knows it.
 
+use crate::language::jobs::JobFile;
 use crate::language::manifest::ProjectFile;
 use crate::language::project::Pipeline;
 use crate::source::{Code, Finding, Findings, Spanned};
@@ -13,6 +14,10 @@ pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
 
 pub fn project_file(project: &ProjectFile, findings: &mut Findings) {
     version(project.version.as_ref(), findings);
+}
+
+pub fn job(job: &JobFile, findings: &mut Findings) {
+    version(job.version.as_ref(), findings);
 }
 
 fn version(version: Option<&Spanned<u32>>, findings: &mut Findings) {
