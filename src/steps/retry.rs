@@ -104,7 +104,8 @@ impl Errors {
     /// Names as Step Functions reports them: its own
     /// (<https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html>), Lambda's
     /// (<https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html>), and those that its integrations
-    /// make of a service's name and its exception's. A command that ends with another code than 0 is `States.TaskFailed`,
+    /// make of a service's name and its exception's. EMR's API has no exception for throttling, so that it comes as the
+    /// service's general one, as whoever has met it reports. A command that ends with another code than 0 is `States.TaskFailed`,
     /// which belongs to none of the sets.
     fn names(self) -> &'static [&'static str] {
         match self {
@@ -122,23 +123,25 @@ impl Errors {
                 "Glue.OperationTimeoutException",
                 "Batch.AWSBatchException",
                 "Batch.ServerException",
-                "ElasticMapReduce.InternalServerErrorException",
-                "EmrServerless.InternalServerException",
+                "EMR.InternalServerErrorException",
+                "EMR.InternalServerException",
+                "EMRServerless.InternalServerException",
             ],
             Errors::Throttling => &[
                 "Lambda.TooManyRequestsException",
                 "ECS.ThrottlingException",
                 "Glue.ThrottlingException",
                 "Batch.TooManyRequestsException",
-                "ElasticMapReduce.ThrottlingException",
-                "EmrServerless.ThrottlingException",
+                "EMR.AmazonElasticMapReduceException",
+                "EMRServerless.ThrottlingException",
+                "EMRServerless.AWSEMRServerlessException",
             ],
             Errors::Capacity => &[
                 "Lambda.ENILimitReachedException",
                 "ECS.AmazonECSException",
                 "Glue.ConcurrentRunsExceededException",
                 "Glue.ResourceNumberLimitExceededException",
-                "EmrServerless.ServiceQuotaExceededException",
+                "EMRServerless.ServiceQuotaExceededException",
             ],
             Errors::All => &["States.ALL"],
         }

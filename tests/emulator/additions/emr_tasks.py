@@ -21,7 +21,7 @@ from ministack.services import stepfunctions as sfn
 
 from . import emr_clusters as clusters
 from . import emr_steps as steps
-from . import models, patching, roles, scope as scopes
+from . import faults, models, patching, roles, scope as scopes
 from .emr_clusters import Refused
 from .integrations import Needs
 from .scope import Cancelled, Scope
@@ -66,14 +66,17 @@ def _task(action: str, submit: Callable[[dict[str, Any]], Any], finish: Callable
         try:
             for permission, on, keys in needs(action, arguments, resource):
                 roles.require(permission, on, **keys)
+            failing = faults.planned(f"elasticmapreduce:{_CALLS[action]}")
+            if failing:
+                raise Refused(failing["code"], failing.get("message", "on purpose"))
             submitted = submit(arguments)
             if scope is not None:
                 scope.submitted = submitted
             return finish(arguments, submitted, scope) if resource.endswith(".sync") else submitted
         except Refused as refusal:
-            raise sfn._ExecutionError(f"ElasticMapReduce.{refusal.code}", refusal.message) from refusal
+            raise sfn._ExecutionError(f"EMR.{_exception(refusal.code)}", _said(refusal)) from refusal
         except roles.Denied as denied:
-            raise sfn._ExecutionError("ElasticMapReduce.AmazonElasticMapReduceException", denied.message) from denied
+            raise sfn._ExecutionError("EMR.AmazonElasticMapReduceException", denied.message) from denied
 
     sfn._SERVICE_DISPATCH[PREFIX + action] = invoke
 
@@ -104,6 +107,21 @@ def needs(action: str, arguments: dict[str, Any], resource: str) -> Needs:
         actions = (first, *rest) if resource.endswith(".sync") else (first,)
     for name in actions:
         yield f"elasticmapreduce:{name}", f"{where}/j-any", own
+
+
+_CALLS = {
+    "createCluster": "RunJobFlow", "addStep": "AddJobFlowSteps", "terminateCluster": "TerminateJobFlows", "cancelStep": "CancelSteps",
+}  # fmt: skip
+
+
+def _exception(code: str) -> str:
+    """The name of the class that the API's model has for an error's code; most have none, throttling neither."""
+    modelled = {shape.metadata.get("error", {}).get("code", shape.name) for shape in models.service("emr").error_shapes}
+    return code if code in modelled else "AmazonElasticMapReduceException"
+
+
+def _said(refusal: Refused) -> str:
+    return f"{refusal.message} (Service: AmazonElasticMapReduce; Status Code: 400; Error Code: {refusal.code})"
 
 
 _ACTIONS = {

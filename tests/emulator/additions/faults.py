@@ -55,6 +55,11 @@ def strikes(kind: str, matches: Callable[[Fault], bool]) -> Fault | None:
     return None
 
 
+def planned(action: str) -> Fault | None:
+    """The failure of this API call that was asked for, for what does not come as a request."""
+    return strikes("fail-call", lambda fault: fnmatch.fnmatchcase(action.lower(), fault["action"].lower()))
+
+
 def _clear(_: dict[str, Any]) -> list[Fault]:
     with _LOCK:
         _PENDING.clear()
@@ -88,7 +93,7 @@ def _denying(original: Any) -> Any:
             if strikes("deny", lambda fault: fnmatch.fnmatchcase(action.lower(), fault["action"].lower())):
                 who = f"arn:aws:iam::{get_account_id()}:user/emulated"
                 return iam_actions.access_denied_response(service, action, who, request_id, headers=headers)
-            failing = strikes("fail-call", lambda fault: fnmatch.fnmatchcase(action.lower(), fault["action"].lower()))
+            failing = planned(action)
             if failing:
                 return failure(service, failing)
         return await original(method, path, headers, body, query, request_id)
