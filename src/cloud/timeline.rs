@@ -69,13 +69,7 @@ pub async fn standing(session: &Session, execution: &str) -> CloudResult<Option<
         return Ok(None);
     }
     let answer = answer.explained(&session.caller, "states:DescribeExecution")?;
-    let status = match answer.status().as_str() {
-        "SUCCEEDED" => Status::Succeeded,
-        "FAILED" => Status::Failed,
-        "TIMED_OUT" => Status::TimedOut,
-        "ABORTED" => Status::Aborted,
-        _ => Status::Running,
-    };
+    let status = Status::of_execution(answer.status().as_str(), answer.error()).unwrap_or(Status::Running);
     let input = answer.input().and_then(|input| serde_json::from_str::<ExecutionInput>(input).ok());
     let steps = input.map(|input| input.steps.keys().cloned().collect()).unwrap_or_default();
     let seconds = answer.stop_date().map(|stop| stop.as_secs_f64() - answer.start_date().as_secs_f64());

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Model, clusters};
 use crate::control::duration::Duration;
+use crate::control::run::TIMEOUT_ERROR;
 use crate::documents::frame;
 use crate::documents::states::{Choice, Fail, Machine, Rule, State, States, Succeed, code};
 
@@ -66,7 +67,7 @@ fn outcome(model: &Model<'_>, body: &mut States) {
     body.add(frame::FAILED, State::Fail(Fail { error: "dpc.StepFailed".to_owned(), cause: frame::earliest_failure() }));
     if let Some(deadline) = model.deadline() {
         let cause = format!("the run took longer than {deadline}, the pipeline's `timeout`");
-        body.add(frame::TIMED_OUT, State::Fail(Fail { error: frame::TIMEOUT_ERROR.to_owned(), cause }));
+        body.add(frame::TIMED_OUT, State::Fail(Fail { error: TIMEOUT_ERROR.to_owned(), cause }));
     }
 }
 

@@ -8,6 +8,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+/// The error by which a state machine says that its pipeline's `timeout` is over.
+pub const TIMEOUT_ERROR: &str = "dpc.Timeout";
+
 /// The envelope's only version so far.
 pub const ENVELOPE_VERSION: u32 = 1;
 
@@ -190,6 +193,15 @@ impl Status {
     /// The status with this spelling.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.as_str() == text)
+    }
+
+    /// The status that an execution gives its run. Whatever the machine itself says of the pipeline's `timeout` counts
+    /// more than that it said so by failing.
+    pub fn of_execution(spelled: &str, error: Option<&str>) -> Option<Self> {
+        match (spelled, error) {
+            ("FAILED", Some(TIMEOUT_ERROR)) => Some(Status::TimedOut),
+            _ => Self::parse(spelled),
+        }
     }
 
     /// Whether nothing follows but a redrive.

@@ -11,6 +11,7 @@ use super::policy::Statement;
 use super::states::{code, quoted};
 use super::template::{reference, sub};
 use crate::control::names;
+use crate::control::run::TIMEOUT_ERROR;
 
 /// Refuses executions that the account function did not start.
 pub const CHECK_INPUT: &str = "Check input";
@@ -24,8 +25,6 @@ pub const SUCCEEDED: &str = "Succeeded";
 pub const FAILED: &str = "Failed";
 /// The end of a run that took longer than its pipeline's `timeout`.
 pub const TIMED_OUT: &str = "Timed out";
-/// The error of that end, by which the account function knows it.
-pub const TIMEOUT_ERROR: &str = "dpc.Timeout";
 /// The error by which a failure leaves its branch, its record as the cause.
 pub const CARRIED: &str = "dpc.Carried";
 

@@ -17,8 +17,6 @@ use crate::functions::settle::is_wanted;
 use crate::functions::world::{Execution, World};
 use crate::source::{Code, Finding};
 
-/// The error by which a state machine says that its pipeline's `timeout` is over.
-const TIMEOUT_ERROR: &str = "dpc.Timeout";
 /// What a row keeps of a cause.
 pub const CAUSE_LIMIT: usize = 4_000;
 
@@ -111,10 +109,7 @@ impl<S: Store, W: World> Account<S, W> {
 
 /// Where an execution's status takes its run; `None` for a status of no meaning here.
 fn progress(execution: &Execution, now: Timestamp) -> Option<Progress> {
-    let status = match (execution.status.as_str(), execution.error.as_deref()) {
-        ("FAILED", Some(TIMEOUT_ERROR)) => Status::TimedOut,
-        (spelled, _) => Status::parse(spelled)?,
-    };
+    let status = Status::of_execution(&execution.status, execution.error.as_deref())?;
     if matches!(status, Status::Queued | Status::Skipped) {
         return None; // ours alone; no execution has them
     }
