@@ -191,7 +191,8 @@ pub struct Secret {
 }
 
 impl Secret {
-    /// A secret of Secrets Manager by name, or a parameter of Systems Manager as `ssm:/path`; `None` if it is neither.
+    /// A secret of Secrets Manager by name or ARN, or a parameter of Systems Manager as `ssm:/path` or by its ARN; `None` if
+    /// it is neither.
     pub fn parse(name: &str, written: &str) -> Option<Self> {
         let name = name.to_owned();
         let fits = |text: &str, more: &str| {
@@ -201,6 +202,16 @@ impl Secret {
             let path = path.strip_prefix('/').unwrap_or(path);
             let arn = names::arn("ssm", &format!("parameter/{path}"));
             return fits(path, "/_.-").then(|| Self { name, from: arn.clone(), resource: arn });
+        }
+        if written.starts_with("arn:") {
+            let parts: Vec<&str> = written.split(':').collect();
+            let whole = parts.iter().all(|part| fits(part, "/_+=.@-"));
+            let known = match parts.as_slice() {
+                [_, _, "secretsmanager", _, _, "secret", _] => true,
+                [_, _, "ssm", _, _, path] => path.starts_with("parameter/"),
+                _ => false,
+            };
+            return (whole && known).then(|| Self { name, from: written.to_owned(), resource: written.to_owned() });
         }
         // `name`, or `name:key` for one key of a secret that holds JSON.
         let (secret, key) = written.split_once(':').unwrap_or((written, ""));
@@ -516,7 +527,9 @@ mod tests {
         assert_eq!(from("shop/db").as_deref(), Some(arn));
         assert_eq!(from("shop/db:password"), Some(format!("{arn}:password::")));
         assert!(from("ssm:/shop/token").is_some_and(|arn| arn.ends_with(":parameter/shop/token")));
-        for wrong in ["", "ssm:", "a b", "a:b c", "${x}"] {
+        let other = "arn:aws:secretsmanager:eu-central-1:222222222222:secret:shop/db-AbCdEf";
+        assert_eq!(from(other).as_deref(), Some(other));
+        for wrong in ["", "ssm:", "arn:aws:s3:::bucket", "a b", "a:b c", "${x}"] {
             assert_eq!(from(wrong), None, "{wrong}");
         }
     }

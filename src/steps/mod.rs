@@ -7,6 +7,7 @@ mod any;
 mod asl;
 pub mod batch;
 mod bench;
+pub mod container;
 pub mod glue;
 mod job;
 pub mod lambda;
@@ -69,6 +70,8 @@ pub struct Step {
     pub spark: Option<Spanned<spark::Spark>>,
     /// Runs a command in the unpacked pipeline folder.
     pub shell: Option<Spanned<shell::Shell>>,
+    /// Runs an image on Fargate.
+    pub container: Option<Spanned<container::Container>>,
     /// Invokes a Lambda function.
     pub lambda: Option<Spanned<lambda::Lambda>>,
     /// Runs a Glue job.
@@ -164,7 +167,7 @@ pub struct KindOfStep {
 
 /// Every kind of step. A new kind is a field of [`Step`], a line here, and a line in [`Step::kinds`].
 pub const KINDS: &[KindOfStep] =
-    &[spark::KIND, shell::KIND, lambda::KIND, glue::KIND, batch::KIND, pipeline::KIND, state::KIND];
+    &[spark::KIND, shell::KIND, container::KIND, lambda::KIND, glue::KIND, batch::KIND, pipeline::KIND, state::KIND];
 
 /// One argument.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -219,6 +222,7 @@ impl Step {
         [
             one(&spark::KIND, self.spark.as_ref()),
             one(&shell::KIND, self.shell.as_ref()),
+            one(&container::KIND, self.container.as_ref()),
             one(&lambda::KIND, self.lambda.as_ref()),
             one(&glue::KIND, self.glue.as_ref()),
             one(&batch::KIND, self.batch.as_ref()),

@@ -1,6 +1,7 @@
 //! Every step has a compute profile, every profile a step.
 
 use crate::language::manifest::Manifest;
+use crate::compute::fargate;
 use crate::language::project::Pipeline;
 use crate::source::{Code, Finding, Findings, Spanned};
 use crate::steps::{RunsOn, Step};
@@ -30,6 +31,7 @@ pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
     }
     for step in steps {
         findings.extend(wrong_profile(manifest, step));
+        size(manifest, step, findings);
     }
     if let Some((first, rest)) = silent.split_first() {
         let finding =
@@ -48,6 +50,18 @@ pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
                     .help("remove it, or name it in a step's `compute`"),
             );
         }
+    }
+}
+
+/// The size of a container: its own, and its profile's where it is silent.
+fn size(manifest: &Manifest, step: &Step, findings: &mut Findings) {
+    let Some(container) = &step.container else { return };
+    let profile = manifest.profile_of(step).and_then(|(_, compute)| compute.value.ecs.as_ref());
+    let cpu = container.cpu.as_ref().or(profile.and_then(|profile| profile.cpu.as_ref()));
+    let memory = container.memory.as_ref().or(profile.and_then(|profile| profile.memory.as_ref()));
+    // A profile that is wrong in itself is reported there.
+    if container.cpu.is_some() || container.memory.is_some() {
+        fargate::check(cpu, memory, findings);
     }
 }
 
