@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::compile::{Compiled, guard};
-use crate::source::{Code, Files, Finding, Findings, Span, text};
+use crate::source::{Code, FileId, Files, Finding, Findings, Span, text};
 
 /// The rule files of a command.
 #[derive(Debug, Default)]
@@ -33,13 +33,20 @@ impl Rules {
         Ok(rules)
     }
 
+    /// Enters the files into the table, so that findings can point into them.
+    pub fn entered(&self, files: &mut Files, findings: &mut Findings) -> Entered {
+        Entered(self.files.iter().filter_map(|(path, content)| text::add(files, path, content, findings)).collect())
+    }
+}
+
+/// Rule files of a table.
+#[derive(Debug)]
+pub struct Entered(Vec<FileId>);
+
+impl Entered {
     /// Holds a pipeline's template against all of them; `name` is the place of the pipeline's name.
-    pub fn judge(&self, compiled: &Compiled, name: Span, files: &mut Files, findings: &mut Findings) {
-        for (path, content) in &self.files {
-            if let Some(file) = text::add(files, path, content, findings) {
-                guard::check(compiled, name, file, files, findings);
-            }
-        }
+    pub fn judge(&self, compiled: &Compiled, name: Span, files: &Files, findings: &mut Findings) {
+        self.0.iter().for_each(|file| guard::check(compiled, name, *file, files, findings));
     }
 }
 

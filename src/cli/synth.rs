@@ -9,7 +9,9 @@ use super::aws::{EnvironmentArg, Here};
 use super::{Exit, Failure, Format, Terminal, guard, roles};
 use crate::compile::checks::Size;
 use crate::compile::{self, Compiled};
-use crate::source::{Code, Finding};
+use crate::control::parallel;
+use crate::language::project::Resolved;
+use crate::source::{Code, Finding, Findings};
 
 /// Arguments of `dpc synth`.
 #[derive(Debug, clap::Args)]
@@ -62,33 +64,59 @@ impl TemplateFormat {
     }
 }
 
+/// A template, ready to be written, and what is said of it.
+struct Ready {
+    path: PathBuf,
+    text: Result<String, Box<Finding>>,
+    pipeline: String,
+    description: String,
+    policies: Vec<String>,
+}
+
 /// Compiles every pipeline of the project and writes what has changed.
 pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let rules = guard::Rules::read(&args.rules)?;
     let Here { mut files, mut findings, project, environment } = args.environment.read_under(args.policy.as_deref())?;
     let context = super::context(&environment.space, &project);
-    let pipelines = project.pipelines.iter();
-    let compiled: Vec<_> = pipelines.filter_map(|one| compile::compile(one, &context, &mut findings)).collect();
-    for one in &compiled {
-        let name = project.pipeline(&one.pipeline).map(|pipeline| pipeline.manifest.name.span);
-        if let Some(name) = name {
-            rules.judge(one, name, &mut files, &mut findings);
+    let rules = rules.entered(&mut files, &mut findings);
+    let compiled = parallel::map(&project.pipelines, |pipeline| {
+        let mut found = Findings::new();
+        let compiled = compile::compile(pipeline, &context, &mut found);
+        if let Some(compiled) = &compiled {
+            rules.judge(compiled, pipeline.manifest.name.span, &files, &mut found);
         }
+        (found, compiled.map(|compiled| args.ready(compiled, &environment)))
+    });
+    let mut all = Vec::new();
+    for (found, ready) in compiled {
+        findings.extend(found);
+        all.extend(ready);
     }
     if findings.has_errors() {
         return Err(Failure::new(files, findings));
     }
     terminal.findings(&files, &findings.sorted(), Format::Text);
-    for one in &compiled {
-        let path = args.out.join(format!("{}.template.{}", one.pipeline, args.format.extension()));
-        let changed = write(&path, &args.format.text(one)?)?;
-        terminal.say(&describe(one, changed));
-        for policy in roles::needed(one, &environment.account, &environment.region) {
-            terminal.say(&format!("  {}", policy.replace('\n', "\n  ")));
-        }
-        terminal.data(&format!("{}\n", path.display()));
+    let written = parallel::map(&all, |one| write(&one.path, one.text.as_ref().map_err(Clone::clone)?));
+    for (one, changed) in all.iter().zip(written) {
+        let word = if changed? { "written" } else { "unchanged" };
+        terminal.say(&format!("{}: {word}, {}", one.pipeline, one.description));
+        one.policies.iter().for_each(|policy| terminal.say(&format!("  {}", policy.replace('\n', "\n  "))));
+        terminal.data(&format!("{}\n", one.path.display()));
     }
     Ok(Exit::Done)
+}
+
+impl Args {
+    /// What remains of a pipeline: its template as text. Trees are several times as large, and there may be thousands.
+    fn ready(&self, compiled: Compiled, environment: &Resolved) -> Ready {
+        Ready {
+            path: self.out.join(format!("{}.template.{}", compiled.pipeline, self.format.extension())),
+            text: self.format.text(&compiled),
+            description: describe(&compiled),
+            policies: roles::needed(&compiled, &environment.account, &environment.region),
+            pipeline: compiled.pipeline,
+        }
+    }
 }
 
 /// Whether the file had to be written.
@@ -109,13 +137,12 @@ fn write(path: &Path, text: &str) -> Result<bool, Box<Finding>> {
     Ok(true)
 }
 
-/// `listings: written, 7 resources; the policy "…" uses 21% of 10240 characters`.
-fn describe(compiled: &Compiled, changed: bool) -> String {
-    let word = if changed { "written" } else { "unchanged" };
+/// `7 resources; fullest: the policy "…", 21% of 10240 characters`.
+fn describe(compiled: &Compiled) -> String {
     let resources = compiled.template.resources().count();
     let fullest = compiled.sizes.iter().max_by_key(|size| size.percent());
     let limit = fullest.map(|size| format!("; fullest: {}", used(size))).unwrap_or_default();
-    format!("{}: {word}, {resources} resources{limit}", compiled.pipeline)
+    format!("{resources} resources{limit}")
 }
 
 fn used(size: &Size) -> String {

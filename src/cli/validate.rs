@@ -1,13 +1,14 @@
 //! `dpc validate`: everything that `synth` does, for every environment, but write.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 
 use super::guard::Rules;
 use super::{Exit, Failure, Format, Terminal, roles, schedules};
 use crate::compile::{self, Compiled};
-use crate::language::project::{EnvironmentChoice, Workspace};
-use crate::source::{Files, Findings, Severity, Span};
+use crate::control::parallel;
+use crate::language::project::{EnvironmentChoice, Resolved, Workspace};
+use crate::source::{FileId, Files, Findings, Severity, Span};
 
 /// Arguments of `dpc validate`.
 #[derive(Debug, clap::Args)]
@@ -36,17 +37,17 @@ struct Checked {
     files: Files,
     findings: Findings,
     environments: Vec<String>,
-    /// By path, as compiled for the first environment that it compiles for.
-    pipelines: BTreeMap<String, Option<Compiled>>,
-    /// Where a pipeline was compiled for first: account and region, by path.
-    places: BTreeMap<String, (String, String)>,
+    /// By path. What `-v` says of it stands for the first environment that it compiles for: templates are large, so they
+    /// are not kept until everything is checked.
+    pipelines: BTreeMap<String, Option<String>>,
     /// Whether the dpc.yaml made sense, so that pipelines were looked for.
     complete: bool,
+    verbose: bool,
 }
 
 /// Checks the project that the working directory lies in.
 pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
-    let checked = match check(args.environment.clone(), args.policy.as_deref(), &args.rules) {
+    let checked = match check(&args) {
         Ok(checked) => checked,
         // Also what stops the check altogether comes in the format that was asked for.
         Err(failure) => {
@@ -58,8 +59,9 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
         terminal.findings(&checked.files, &checked.findings, args.format);
     } else {
         if args.verbose {
-            checked.pipelines.iter().for_each(|(path, compiled)| {
-                describe(path, compiled.as_ref(), checked.places.get(path), terminal);
+            checked.pipelines.iter().for_each(|(path, described)| match described {
+                Some(text) => terminal.data(text),
+                None => terminal.data(&format!("{path}\n  not compiled, because it has errors\n\n")),
             });
         }
         terminal.findings(&checked.files, &checked.findings, Format::Text);
@@ -72,11 +74,11 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
     Ok(if checked.findings.has_errors() { Exit::Fault } else { Exit::Done })
 }
 
-fn check(environment: Option<String>, policy: Option<&Path>, rules: &[PathBuf]) -> Result<Checked, Failure> {
-    let rules = Rules::read(rules)?;
-    let workspace = Workspace::read_under(&super::root()?, policy);
-    let environments = match environment {
-        Some(name) => vec![name],
+fn check(args: &Args) -> Result<Checked, Failure> {
+    let rules = Rules::read(&args.rules)?;
+    let workspace = Workspace::read_under(&super::root()?, args.policy.as_deref());
+    let environments = match &args.environment {
+        Some(name) => vec![name.clone()],
         None => workspace.environments(),
     };
     let mut choices: Vec<_> = environments.iter().cloned().map(EnvironmentChoice::Named).collect();
@@ -88,8 +90,8 @@ fn check(environment: Option<String>, policy: Option<&Path>, rules: &[PathBuf]) 
         findings: Findings::new(),
         environments,
         pipelines: BTreeMap::new(),
-        places: BTreeMap::new(),
         complete: false,
+        verbose: args.verbose,
     };
     for choice in choices {
         checked.take(&workspace, &choice, &rules);
@@ -109,23 +111,27 @@ impl Checked {
         self.complete = true;
         let space = project.environment.as_ref().map_or("none", |chosen| chosen.space.as_str());
         let context = super::context(space, &project);
-        for pipeline in &project.pipelines {
+        let rules = rules.entered(&mut self.files, &mut self.findings);
+        let checked = parallel::map(&project.pipelines, |pipeline| {
             let mut found = Findings::new();
             let compiled = compile::compile(pipeline, &context, &mut found);
             if let Some(compiled) = &compiled {
-                rules.judge(compiled, pipeline.manifest.name.span, &mut self.files, &mut found);
+                rules.judge(compiled, pipeline.manifest.name.span, &self.files, &mut found);
             }
+            let describe = |compiled| match self.verbose {
+                true => describe(&pipeline.path, &compiled, project.environment.as_ref()),
+                false => String::new(),
+            };
+            (found, compiled.map(describe))
+        });
+        for (pipeline, (found, described)) in project.pipelines.iter().zip(checked) {
             // What an earlier stage has said of a place is not said again in other words.
-            let is_new = |span: Span| !known.iter().any(|other| overlap(*other, span));
+            let is_new = |span: Span| !known.get(&span.file).into_iter().flatten().any(|other| overlap(*other, span));
             self.findings.extend(
                 found.into_iter().filter(|finding| finding.primary.as_ref().is_none_or(|label| is_new(label.span))),
             );
-            if let (Some(chosen), Some(_)) = (&project.environment, &compiled) {
-                let place = || (chosen.account.clone(), chosen.region.clone());
-                self.places.entry(pipeline.path.clone()).or_insert_with(place);
-            }
             let slot = self.pipelines.entry(pipeline.path.clone()).or_default();
-            *slot = slot.take().or(compiled);
+            *slot = slot.take().or(described);
         }
     }
 
@@ -144,9 +150,14 @@ impl Checked {
     }
 }
 
-fn errors(findings: &Findings) -> Vec<Span> {
+/// Where errors are, by file: in a large project, most findings are in other files.
+fn errors(findings: &Findings) -> HashMap<FileId, Vec<Span>> {
+    let mut places: HashMap<FileId, Vec<Span>> = HashMap::new();
     let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
-    errors.filter_map(|finding| finding.primary.as_ref().map(|label| label.span)).collect()
+    for span in errors.filter_map(|finding| finding.primary.as_ref().map(|label| label.span)) {
+        places.entry(span.file).or_default().push(span);
+    }
+    places
 }
 
 fn overlap(one: Span, other: Span) -> bool {
@@ -154,19 +165,16 @@ fn overlap(one: Span, other: Span) -> bool {
 }
 
 /// What `-v` says of a pipeline.
-fn describe(path: &str, compiled: Option<&Compiled>, place: Option<&(String, String)>, terminal: &Terminal) {
-    let Some(compiled) = compiled else {
-        return terminal.data(&format!("{path}\n  not compiled, because it has errors\n\n"));
-    };
+fn describe(path: &str, compiled: &Compiled, place: Option<&Resolved>) -> String {
     let mut lines = vec![format!("{} ({path})", compiled.pipeline)];
     lines.extend(schedules::lines(&compiled.plan, jiff::Timestamp::now()).into_iter().map(|line| format!("  {line}")));
     if let Some(size) = compiled.sizes.iter().max_by_key(|size| size.percent()) {
         let (percent, what, amount, limit, unit) = (size.percent(), &size.what, size.amount, size.limit, size.unit);
         lines.push(format!("  nearest limit, at {percent} %: {what}, {amount} of {limit} {unit}"));
     }
-    if let Some((account, region)) = place {
-        let needed = roles::needed(compiled, account, region).into_iter();
+    if let Some(place) = place {
+        let needed = roles::needed(compiled, &place.account, &place.region).into_iter();
         lines.extend(needed.map(|policy| format!("  {}", policy.replace('\n', "\n  "))));
     }
-    terminal.data(&format!("{}\n\n", lines.join("\n")));
+    format!("{}\n\n", lines.join("\n"))
 }

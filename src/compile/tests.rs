@@ -23,7 +23,7 @@ fn pipeline(text: &str) -> Pipeline {
     // Always the same files, so that a manifest changes the output by itself alone.
     let entry = FolderFile { path: "src/work.py".to_owned(), executable: false, bytes: b"print(1)\n".to_vec() };
     let folder = Folder { files: vec![entry], ignored: vec![] };
-    Pipeline { path: "p/pipeline.yaml".to_owned(), folder, shared: BTreeMap::new(), manifest }
+    Pipeline { path: "p/pipeline.yaml".to_owned(), folder: folder.into(), shared: BTreeMap::new(), manifest }
 }
 
 fn found(text: &str) -> (Option<Compiled>, Findings) {

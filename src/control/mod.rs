@@ -13,6 +13,7 @@ pub mod duration;
 pub mod moment;
 pub mod names;
 pub mod nesting;
+pub mod parallel;
 pub mod params;
 pub mod partition;
 pub mod plan;

@@ -14,12 +14,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::control::parallel;
 use crate::language::iam::Iam;
 use crate::language::jobs::{self, Job};
 use crate::language::manifest::{Manifest, ProjectFile};
 use crate::language::policy::PolicyFile;
 use crate::language::{decode, environment, later, rules, vars};
-use crate::source::{Code, Files, Finding, Findings, Node, Severity, Span, Spanned, SpannedMap, Value, text, yaml};
+use crate::source::{
+    Code, FileId, Files, Finding, Findings, Node, Severity, Span, Spanned, SpannedMap, Value, text, yaml,
+};
 
 pub use crate::language::environment::{EnvironmentChoice, Resolved};
 pub use crate::language::folder::{Folder, FolderFile};
@@ -35,6 +38,8 @@ pub const POLICY_FILE: &str = "policy.yaml";
 const DEFAULT_JOBS: &str = "jobs/*.yaml";
 /// Which files are pipelines, unless `pipelines` says otherwise.
 const DEFAULT_GLOB: &str = "*/pipeline.yaml";
+/// Where a pipeline speaks CloudFormation's words, tags included.
+const TAGGED: &[&str] = &["resources", "overrides"];
 
 /// What [`load`] found.
 #[derive(Clone, Debug, Default)]
@@ -66,7 +71,7 @@ pub struct Pipeline {
     /// Path of its file, relative to the project: `listings/pipeline.yaml`.
     pub path: String,
     /// The files beside it.
-    pub folder: Folder,
+    pub folder: Arc<Folder>,
     /// Folders of the jobs that it uses, by their paths in the project, which are theirs in the archive.
     pub shared: BTreeMap<String, Arc<Folder>>,
     /// What it says, with the project's defaults where it is silent.
@@ -116,7 +121,7 @@ struct JobSource {
 #[derive(Clone, Debug)]
 struct Source {
     path: String,
-    folder: Folder,
+    folder: Arc<Folder>,
     node: Node,
     /// What is wrong whatever the environment.
     findings: Findings,
@@ -149,9 +154,8 @@ impl Workspace {
             globs => globs.to_vec(),
         };
         workspace.read_jobs(root, &project);
-        for path in disk::pipelines(root, &globs, &mut workspace.findings) {
-            workspace.source(root, path);
-        }
+        let paths = disk::pipelines(root, &globs, &mut workspace.findings);
+        workspace.sources(root, &paths);
         workspace.project = Some(project);
         workspace
     }
@@ -193,15 +197,25 @@ impl Workspace {
         Some(policy)
     }
 
-    fn source(&mut self, root: &Path, path: String) {
-        let mut findings = Findings::new();
-        match tagged_tree(root, &path, &mut self.files, &mut findings) {
-            None => self.findings.extend(findings),
-            Some(mut node) => {
-                later::refuse(&mut node, &mut findings);
-                let inside = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-                let folder = folder::read(root, inside, &mut findings);
-                self.sources.push(Source { path, folder, node, findings });
+    /// Reads the files one after the other, because that gives each its id, and makes sense of them all at once.
+    fn sources(&mut self, root: &Path, paths: &[String]) {
+        let texts: Vec<(&String, Option<FileId>, Findings)> = paths
+            .iter()
+            .map(|path| {
+                let mut findings = Findings::new();
+                (path, read_text(root, path, &mut self.files, &mut findings), findings)
+            })
+            .collect();
+        let files = &self.files;
+        let sources = parallel::map(&texts, |(path, file, findings)| {
+            let mut findings = findings.clone();
+            let source = file.and_then(|file| Source::read(root, path, (files, file), &mut findings));
+            (source, findings)
+        });
+        for (source, findings) in sources {
+            match source {
+                Some(source) => self.sources.push(Source { findings, ..source }),
+                None => self.findings.extend(findings),
             }
         }
     }
@@ -214,7 +228,8 @@ impl Workspace {
         for path in disk::jobs(root, &globs, project.jobs.is_empty(), &mut self.findings) {
             let mut findings = Findings::new();
             // Of a file that cannot be read there is a job all the same: its users have done nothing wrong.
-            let node = tree(root, &path, &mut self.files, &mut findings).unwrap_or_else(|| Node::text("", project.project.span));
+            let node = tree(root, &path, &mut self.files, &mut findings)
+                .unwrap_or_else(|| Node::text("", project.project.span));
             let mut node = later::refuse_in_step(node, &mut findings);
             rules::jobs::of_jobs(&mut node, &mut findings);
             let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
@@ -270,25 +285,20 @@ impl Workspace {
             }
         };
         let defaults = Defaults::of(project, environment.as_ref(), &mut loaded.findings);
-        let schema = decode::schema_of::<Manifest>();
         let jobs = self.jobs(environment.as_ref(), &mut loaded.findings);
+        let stage = Stage {
+            workspace: self,
+            environments: self.environments(),
+            environment: environment.as_ref(),
+            schema: decode::schema_of::<Manifest>(),
+            defaults: &defaults,
+            jobs: &jobs,
+        };
         let mut used = vec![false; jobs.len()];
         let mut pipelines = Vec::new();
-        for source in &self.sources {
-            let mut findings = source.findings.clone();
-            if let Some(manifest) = source.manifest(environment.as_ref(), &schema, &defaults, (&jobs, &mut used), &mut findings) {
-                let (path, folder) = (source.path.clone(), source.folder.clone());
-                let pipeline = Pipeline { path, folder, shared: self.shared(&manifest), manifest };
-                judged(&mut findings, |found| rules::pipeline(&pipeline, found));
-                rules::params::environments(&pipeline.manifest.params, &self.environments(), &mut findings);
-                if let Some(environment) = &environment {
-                    judged(&mut findings, |found| rules::in_environment(&pipeline, environment, found));
-                }
-                if let Some(policy) = &self.policy {
-                    judged(&mut findings, |found| rules::policy::check(policy, &pipeline, found));
-                }
-                pipelines.push(pipeline);
-            }
+        for (pipeline, findings, uses) in parallel::map(&self.sources, |source| stage.pipeline(source)) {
+            used.iter_mut().zip(uses).for_each(|(used, uses)| *used |= uses);
+            pipelines.extend(pipeline);
             loaded.findings.extend(findings);
         }
         for (job, _) in jobs.iter().zip(&used).filter(|(_, used)| !**used) {
@@ -301,17 +311,52 @@ impl Workspace {
     }
 }
 
+/// What every pipeline is checked against when a project is loaded.
+struct Stage<'a> {
+    workspace: &'a Workspace,
+    environments: Vec<String>,
+    environment: Option<&'a Resolved>,
+    schema: schemars::Schema,
+    defaults: &'a Defaults,
+    jobs: &'a [Job],
+}
+
+impl Stage<'_> {
+    /// A pipeline, if it can be made sense of, what is wrong within it, and which jobs it uses.
+    fn pipeline(&self, source: &Source) -> (Option<Pipeline>, Findings, Vec<bool>) {
+        let mut findings = source.findings.clone();
+        let mut used = vec![false; self.jobs.len()];
+        let Some(manifest) = source.manifest(self, &mut used, &mut findings) else {
+            return (None, findings, used);
+        };
+        let (path, folder) = (source.path.clone(), Arc::clone(&source.folder));
+        let pipeline = Pipeline { path, folder, shared: self.workspace.shared(&manifest), manifest };
+        judged(&mut findings, |found| rules::pipeline(&pipeline, found));
+        rules::params::environments(&pipeline.manifest.params, &self.environments, &mut findings);
+        if let Some(environment) = self.environment {
+            judged(&mut findings, |found| rules::in_environment(&pipeline, environment, found));
+        }
+        if let Some(policy) = &self.workspace.policy {
+            judged(&mut findings, |found| rules::policy::check(policy, &pipeline, found));
+        }
+        (Some(pipeline), findings, used)
+    }
+}
+
 impl Source {
-    fn manifest(
-        &self,
-        environment: Option<&Resolved>,
-        schema: &schemars::Schema,
-        defaults: &Defaults,
-        (jobs, used): (&[Job], &mut [bool]),
-        findings: &mut Findings,
-    ) -> Option<Manifest> {
+    /// The tree of a file and the folder around it; the findings are the caller's.
+    fn read(root: &Path, path: &str, (files, file): (&Files, FileId), findings: &mut Findings) -> Option<Self> {
+        let mut node = yaml::read_tagged(files, file, TAGGED, findings)?;
+        later::refuse(&mut node, findings);
+        let inside = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let folder = Arc::new(folder::read(root, inside, findings));
+        Some(Self { path: path.to_owned(), folder, node, findings: Findings::new() })
+    }
+
+    fn manifest(&self, stage: &Stage<'_>, used: &mut [bool], findings: &mut Findings) -> Option<Manifest> {
+        let Stage { environment, schema, defaults, jobs, .. } = stage;
         let mut node = self.node.clone();
-        if let Some(environment) = environment {
+        if let Some(environment) = *environment {
             vars::substitute(&mut node, environment, findings);
         }
         if matches!(node.value, Value::Map(_)) {
@@ -389,22 +434,16 @@ impl Defaults {
     }
 }
 
-/// The tree of a pipeline's file, with CloudFormation's tags where its words stand.
-fn tagged_tree(root: &Path, path: &str, files: &mut Files, findings: &mut Findings) -> Option<Node> {
-    read_tree(root, path, &["resources", "overrides"], files, findings)
-}
-
 /// The tree of a file, if it has one.
 fn tree(root: &Path, path: &str, files: &mut Files, findings: &mut Findings) -> Option<Node> {
-    read_tree(root, path, &[], files, findings)
+    let file = read_text(root, path, files, findings)?;
+    yaml::read(files, file, findings)
 }
 
-fn read_tree(root: &Path, path: &str, tagged: &[&str], files: &mut Files, findings: &mut Findings) -> Option<Node> {
+/// Reads a file into the table, if it is text.
+fn read_text(root: &Path, path: &str, files: &mut Files, findings: &mut Findings) -> Option<FileId> {
     match disk::manifest(root, path, files) {
-        Ok(bytes) => {
-            let file = text::add(files, path, &bytes, findings)?;
-            yaml::read_tagged(files, file, tagged, findings)
-        }
+        Ok(bytes) => text::add(files, path, &bytes, findings),
         Err(finding) => {
             findings.push(*finding);
             None

@@ -1,6 +1,7 @@
 //! The table of files that one run has read: an id for each, its path as shown to the user, and its text.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// The id of a file in a [`Files`] table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,7 +31,7 @@ pub struct SourceFile {
 /// Every file read in this run, in the order of reading.
 #[derive(Clone, Debug, Default)]
 pub struct Files {
-    files: Vec<SourceFile>,
+    files: Vec<Arc<SourceFile>>,
     by_path: HashMap<String, FileId>,
 }
 
@@ -48,7 +49,7 @@ impl Files {
         }
         let id = FileId(u32::try_from(self.files.len()).unwrap_or(u32::MAX));
         self.by_path.insert(path.clone(), id);
-        self.files.push(SourceFile { path, text: text.into() });
+        self.files.push(Arc::new(SourceFile { path, text: text.into() }));
         id
     }
 
@@ -59,7 +60,7 @@ impl Files {
 
     /// All files with their ids.
     pub fn iter(&self) -> impl Iterator<Item = (FileId, &SourceFile)> {
-        self.files.iter().enumerate().map(|(at, file)| (FileId(u32::try_from(at).unwrap_or(u32::MAX)), file))
+        self.files.iter().enumerate().map(|(at, file)| (FileId(u32::try_from(at).unwrap_or(u32::MAX)), &**file))
     }
 
     /// The text that a span covers.
