@@ -4,9 +4,10 @@
 
 use std::borrow::Cow;
 
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
 
-use super::object;
+use super::Count;
 
 /// A template under construction.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,21 +98,32 @@ impl Resource {
 
     /// The resource as it stands in the template.
     pub fn to_value(&self) -> Value {
+        serde_json::to_value(self).expect("a resource is printable")
+    }
+}
+
+impl Serialize for Resource {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if let Some(whole) = &self.whole {
-            return whole.clone();
+            return whole.serialize(serializer);
         }
         let mut dpc = Map::new();
         dpc.insert("purpose".to_owned(), json!(self.purpose));
         dpc.extend(self.metadata.clone());
-        let policy = if self.disposable { json!("Delete") } else { Value::Null };
-        object([
-            ("Type", json!(self.kind)),
-            ("Metadata", json!({ "dpc": dpc })),
-            ("DependsOn", if self.depends_on.is_empty() { Value::Null } else { json!(self.depends_on) }),
-            ("DeletionPolicy", policy.clone()),
-            ("UpdateReplacePolicy", policy),
-            ("Properties", self.properties.clone()),
-        ])
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("Type", &self.kind)?;
+        map.serialize_entry("Metadata", &json!({ "dpc": dpc }))?;
+        if !self.depends_on.is_empty() {
+            map.serialize_entry("DependsOn", &self.depends_on)?;
+        }
+        if self.disposable {
+            map.serialize_entry("DeletionPolicy", "Delete")?;
+            map.serialize_entry("UpdateReplacePolicy", "Delete")?;
+        }
+        if !self.properties.is_null() {
+            map.serialize_entry("Properties", &self.properties)?;
+        }
+        map.end()
     }
 }
 
@@ -158,24 +170,43 @@ impl Template {
 
     /// The template as a value.
     pub fn to_value(&self) -> Value {
-        if let Some(whole) = &self.whole {
-            return whole.clone();
-        }
-        let resources: Map<String, Value> =
-            self.resources.iter().map(|(id, resource)| (id.clone(), resource.to_value())).collect();
-        object([
-            ("AWSTemplateFormatVersion", json!("2010-09-09")),
-            ("Description", json!(self.description)),
-            ("Metadata", if self.metadata.is_empty() { Value::Null } else { json!({ "dpc": self.metadata }) }),
-            ("Resources", Value::Object(resources)),
-        ])
+        serde_json::to_value(self).expect("a template is printable")
     }
 
     /// The template as text: two spaces, a newline at the end, the same bytes for the same input.
     pub fn to_json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(&self.to_value()).expect("a JSON value is printable");
+        let mut text = serde_json::to_string_pretty(self).expect("a template is printable");
         text.push('\n');
         text
+    }
+
+    /// How many bytes [`Template::to_json`] has.
+    pub fn size(&self) -> usize {
+        let mut count = Count::default();
+        serde_json::to_writer_pretty(&mut count, self).expect("a template is printable");
+        count.0 + 1
+    }
+}
+
+impl Serialize for Template {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        struct Resources<'a>(&'a [(String, Resource)]);
+        impl Serialize for Resources<'_> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_map(self.0.iter().map(|(id, resource)| (id, resource)))
+            }
+        }
+        if let Some(whole) = &self.whole {
+            return whole.serialize(serializer);
+        }
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("AWSTemplateFormatVersion", "2010-09-09")?;
+        map.serialize_entry("Description", &self.description)?;
+        if !self.metadata.is_empty() {
+            map.serialize_entry("Metadata", &json!({ "dpc": self.metadata }))?;
+        }
+        map.serialize_entry("Resources", &Resources(&self.resources))?;
+        map.end()
     }
 }
 

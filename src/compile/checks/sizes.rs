@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::machine::worst_history;
 use crate::control::plan::Plan;
-use crate::documents::frame;
+use crate::documents::{self, frame};
 use crate::documents::policy;
 use crate::documents::states::Machine;
 use crate::documents::template::Template;
@@ -41,15 +41,13 @@ impl Size {
 /// policies of a role: 10,240 characters (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
 /// The plan is kept in one DynamoDB item of 400 KB and travels in a Lambda event of 1 MB; 200 KB leave room for both.
 pub(crate) fn measure(template: &Template, machine: &Machine, plan: &Plan) -> Vec<Size> {
-    let bytes = |value: &Value| value.to_string().len();
-    let plan = serde_json::to_value(plan).expect("a plan is printable");
     let size = |what: &str, unit, amount, limit, remedy| Size { what: what.to_owned(), unit, amount, limit, remedy };
     let definition = template.get(frame::STATE_MACHINE).and_then(|machine| machine.properties().get("Definition"));
     let fewer_steps = "use fewer or shorter steps, or split the pipeline";
     let mut sizes = vec![
-        size("the template", "bytes", template.to_json().len(), 1_000_000, fewer_steps),
+        size("the template", "bytes", template.size(), 1_000_000, fewer_steps),
         size("the template", "resources", template.resources().count(), 500, "use fewer schedules or alerts"),
-        size("the state machine", "bytes", definition.map_or(0, bytes), 1_048_576, fewer_steps),
+        size("the state machine", "bytes", definition.map_or(0, documents::size), 1_048_576, fewer_steps),
         size(
             "the state machine's history",
             "events when everything is retried",
@@ -60,7 +58,7 @@ pub(crate) fn measure(template: &Template, machine: &Machine, plan: &Plan) -> Ve
         size(
             "the arguments of all steps",
             "bytes",
-            bytes(&plan),
+            documents::size(plan),
             200_000,
             "put long values into a file of the pipeline's folder and pass its name",
         ),
