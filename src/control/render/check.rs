@@ -1,8 +1,10 @@
 //! What can be said of a template before any run: syntax, names and filters, each at its bytes.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use jiff::tz::TimeZone;
+use minijinja::Environment;
 use serde_json::{Value, json};
 
 use super::dates::{self, Signature};
@@ -12,6 +14,9 @@ use super::parts::{Kind, Part, Word, parts, words};
 use super::{engine, in_words};
 use crate::control::partition::Granularity;
 use crate::source::{Code, Problem, suggest};
+
+/// Made once: it holds dozens of filters, and a project has thousands of templates.
+static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| engine(&TimeZone::UTC));
 
 /// The names that a pipeline's templates may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,7 +167,7 @@ impl<'a> Expression<'a> {
         if let Some(Ok(_)) = Late::parse(self.text) {
             return Vec::new();
         }
-        if let Err(error) = engine(&TimeZone::UTC).compile_expression(self.text) {
+        if let Err(error) = ENGINE.compile_expression(self.text) {
             // The engine counts on after a letter that it does not know, and may stop inside one.
             let inside =
                 error.range().filter(|range| self.text.get(range.clone()).is_some_and(|text| !text.is_empty()));
@@ -183,7 +188,7 @@ impl<'a> Expression<'a> {
             return None;
         }
         let sample = minijinja::Value::from(minijinja::value::Serde(known.sample()));
-        let error = engine(&TimeZone::UTC).compile_expression(self.text).ok()?.eval(sample).err()?;
+        let error = ENGINE.compile_expression(self.text).ok()?.eval(sample).err()?;
         dates::is_unfit(&error).then(|| TemplateProblem {
             kind: TemplateFault::Unfit,
             problem: Problem::new(self.shift(self.all()), in_words(&error)),
