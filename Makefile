@@ -14,10 +14,12 @@ endif
 EMULATOR := .venv/emulator/requirements.sha256
 JUDGES := .venv/judges/requirements.sha256
 NODE := tests/judges/node_modules/.package-lock.json
+BENCHES := .venv/benches/requirements.sha256
+BENCH_NODE := benches/node_modules/.package-lock.json
 JUDGED := target/judged
 CARGO_FLAGS := --locked
 
-.PHONY: help demo test lint unit emulator judge pins clean
+.PHONY: help demo test lint unit emulator judge bench fuzz pins clean
 
 help:
 	@echo "make demo    a pipeline from check to tear-down, on an emulated AWS account"
@@ -26,6 +28,8 @@ help:
 	@echo "make unit    cargo test, whole invocations against the emulator included"
 	@echo "make emulator  the emulator's own tests"
 	@echo "make judge   other people's linters, and our own, on every template that dpc writes"
+	@echo "make bench   dpc and two peers on 1, 100, 700 and 10,000 pipelines; how step graphs are lowered"
+	@echo "make fuzz    ten minutes of broken files"
 	@echo "make clean   forget everything that was built or set up"
 
 demo: $(EMULATOR)
@@ -50,6 +54,17 @@ judge: $(EMULATOR) $(JUDGES) $(NODE)
 	tests/judges/run $(JUDGED)
 	cd tests/judges && PYTHONPATH=. ../../.venv/judges/bin/python -m unittest discover --top-level-directory . --start-directory tests
 
+# BENCH='--runs 3 1 700' asks for less.
+bench: $(BENCHES) $(BENCH_NODE)
+	cargo build --quiet $(CARGO_FLAGS) --release --bin dpc
+	benches/run target/release/dpc $(BENCH)
+	cargo run --quiet $(CARGO_FLAGS) --example dag_lowering
+
+# Also for the seconds that FUZZ_SECONDS says; a failure names the seed that DPC_FUZZ_SEED takes.
+FUZZ_SECONDS := 600
+fuzz:
+	DPC_FUZZ_SECONDS=$(FUZZ_SECONDS) cargo test $(CARGO_FLAGS) --test fuzz -- --nocapture
+
 # The environments notice changed requirements themselves; see tests/environment.py.
 $(EMULATOR): tests/emulator/requirements.txt
 	@$(PYTHON) tests/environment.py emulator >/dev/null
@@ -59,17 +74,21 @@ $(JUDGES): tests/judges/requirements.txt
 	@$(PYTHON) tests/environment.py judges >/dev/null
 	@touch $@
 
-$(NODE): tests/judges/package-lock.json
-	cd tests/judges && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+$(BENCHES): benches/requirements.txt
+	@$(PYTHON) tests/environment.py benches >/dev/null
+	@touch $@
+
+$(NODE) $(BENCH_NODE): %/node_modules/.package-lock.json: %/package-lock.json
+	cd $* && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 # Pins and hashes anew, after a change of requirements.in. Needs pip-tools in PATH.
 pins:
-	for name in emulator judges; do \
-	  (cd tests/$$name && CUSTOM_COMPILE_COMMAND="make pins" pip-compile --quiet --generate-hashes --strip-extras --upgrade \
+	for folder in tests/emulator tests/judges benches; do \
+	  (cd $$folder && CUSTOM_COMPILE_COMMAND="make pins" pip-compile --quiet --generate-hashes --strip-extras --upgrade \
 	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options requirements.in); \
 	done
 
 clean:
-	rm -rf .venv $(JUDGED) tests/judges/node_modules
+	rm -rf .venv $(JUDGED) tests/judges/node_modules benches/node_modules
 	cargo clean

@@ -1,6 +1,6 @@
 """Makes the project's own Python environments, once.
 
-In: a name (`emulator`, `judges`), whose pinned and hashed packages stand in `tests/<name>/requirements.txt`.
+In: a name (`emulator`, `judges`, `benches`), whose pinned and hashed packages stand in the `requirements.txt` of its folder.
 Out: the path of that environment's Python, printed; the environment lives in `.venv/<name>` and is made again when
 the requirements change. It refuses to know a package index: pip's own configuration says where packages come from.
 """
@@ -17,6 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST = (3, 11)
+FOLDERS = {"benches": ROOT / "benches"}
 
 
 def find_python() -> str:
@@ -41,7 +42,7 @@ def find_python() -> str:
 
 def python_of(name: str) -> Path:
     """The interpreter of environment `name`, which is made or made anew when its requirements have changed."""
-    requirements = ROOT / "tests" / name / "requirements.txt"
+    requirements = FOLDERS.get(name, ROOT / "tests" / name) / "requirements.txt"
     if not requirements.is_file():
         sys.exit(f"there is no environment `{name}`: {requirements} does not exist")
     folder = ROOT / ".venv" / name
@@ -73,5 +74,5 @@ def _make(folder: Path, python: Path, requirements: Path) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit("usage: environment.py emulator|judges")
+        sys.exit("usage: environment.py emulator|judges|benches")
     print(python_of(sys.argv[1]))
