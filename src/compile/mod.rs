@@ -266,8 +266,8 @@ impl Body<'_> {
 /// The names of the steps whose output some text names.
 fn outputs_read(manifest: &Manifest) -> BTreeSet<String> {
     let texts = manifest.steps.iter().flat_map(|step| {
-        let of_kinds = step.kinds().into_iter().flat_map(|(_, _, kind)| kind.texts());
-        of_kinds.chain(&step.value.when)
+        let of_kinds = step.kinds().into_iter().flat_map(|(_, _, kind)| steps::templates(kind));
+        of_kinds.map(|text| text.value).chain(step.value.when.as_ref().map(|when| when.value.as_str()))
     });
     let paths = texts.filter(|text| text.contains("{{")).flat_map(|text| late::of(text));
     let names = paths.filter_map(|path| match path.root {

@@ -15,6 +15,7 @@ use crate::control::names;
 use crate::control::plan::Plan;
 use crate::documents::frame;
 use crate::documents::integration::Integration;
+use crate::documents::object;
 use crate::documents::policy;
 use crate::documents::states::Machine;
 use crate::documents::template::{Resource, Template, attribute, reference, sub};
@@ -166,25 +167,26 @@ fn state_machine(model: &Model<'_>, machine: &Machine) -> Resource {
         .chain(ids.map(|id| (id.clone(), reference(&id))))
         .filter(|(key, _)| text.contains(&frame::substitution(key)))
         .collect();
-    Resource::new(
-        "AWS::StepFunctions::StateMachine",
-        "The state machine that runs the steps",
-        json!({
-            "StateMachineName": names::pipeline_resource(model.name),
-            "StateMachineType": "STANDARD",
-            "RoleArn": attribute(frame::STATE_MACHINE_ROLE, "Arn"),
-            "LoggingConfiguration": {
+    let properties = object([
+        ("StateMachineName", json!(names::pipeline_resource(model.name))),
+        ("StateMachineType", json!("STANDARD")),
+        ("RoleArn", attribute(frame::STATE_MACHINE_ROLE, "Arn")),
+        (
+            "LoggingConfiguration",
+            json!({
                 "Level": "ALL",
                 "IncludeExecutionData": true,
                 "Destinations": [
                     { "CloudWatchLogsLogGroup": { "LogGroupArn": attribute(frame::LOG_GROUP, "Arn") } }
                 ],
-            },
-            "TracingConfiguration": { "Enabled": true },
-            "DefinitionSubstitutions": substitutions,
-            "Definition": definition,
-        }),
-    )
+            }),
+        ),
+        ("TracingConfiguration", json!({ "Enabled": true })),
+        // CloudFormation takes none that is empty.
+        ("DefinitionSubstitutions", if substitutions.is_empty() { Value::Null } else { Value::Object(substitutions) }),
+        ("Definition", definition),
+    ]);
+    Resource::new("AWS::StepFunctions::StateMachine", "The state machine that runs the steps", properties)
 }
 
 fn machine_role(model: &Model<'_>, integrations: &[Integration]) -> Resource {

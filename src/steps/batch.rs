@@ -73,20 +73,11 @@ const SUBMIT_JOB: Integration = Integration {
     permissions,
 };
 
-fn permissions(pipeline: &str) -> Vec<Statement> {
-    let jobs = || sub(names::arn("batch", "job/*"));
+fn permissions(_: &str) -> Vec<Statement> {
+    let jobs = sub(names::arn("batch", "job/*"));
     vec![
-        Statement::allow("TagBatchJobs", &["batch:TagResource"]).on(jobs()).when(
-            "StringEquals",
-            format!("aws:RequestTag/{}", names::PIPELINE_TAG),
-            pipeline,
-        ),
+        Statement::allow("TagAndStopBatchJobs", &["batch:TagResource", "batch:TerminateJob"]).on(jobs),
         Statement::allow("WatchBatchJobs", &["batch:DescribeJobs"]).everywhere("DescribeJobs takes no resource"),
-        Statement::allow("StopOwnBatchJobs", &["batch:TerminateJob"]).on(jobs()).when(
-            "StringEquals",
-            format!("aws:ResourceTag/{}", names::PIPELINE_TAG),
-            pipeline,
-        ),
         Statement::allow("HearOfBatchJobs", &["events:DescribeRule", "events:PutRule", "events:PutTargets"])
             .on(sub(names::arn("events", "rule/StepFunctionsGetEventsForBatchJobsRule"))),
     ]

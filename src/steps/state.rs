@@ -8,8 +8,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{Argument, Bench, Kind, KindOfStep, Output, RunsOn, Tree, Work, any, asl};
+use crate::control::render::late;
 use crate::documents::policy::Statement;
-use crate::documents::states::Enclosed;
+use crate::documents::states::{Enclosed, code};
 use crate::documents::template::sub;
 use crate::source::{self, Code, Finding, Findings, Spanned, SpannedMap};
 
@@ -187,12 +188,29 @@ impl Kind for RawState {
         let name = asl::prefixed(bench.step, "state");
         let mut names = vec![name.clone()];
         let definition = asl::renamed(&self.definition.value, bench.step, &mut names);
+        let reads = any::texts(&self.definition).iter().any(|text| !late::of(text.value).is_empty());
+        // Inside the branch, what other steps have put out is in a variable only.
+        let siblings = bench.siblings;
+        bench.siblings = Some(&[]);
         let mut state = bench.value("definition", of_account(Tree::from(&definition)));
+        bench.siblings = siblings;
         if let Some(fields) = state.as_object_mut() {
             fields.insert("End".to_owned(), json!(true));
         }
-        let branch = json!({ "StartAt": name, "States": Map::from_iter([(name, state)]) });
-        Some(Work::Enclosed(Box::new(Enclosed::new(branch, names, json!({})))))
+        let mut states = Map::new();
+        let mut start = name.clone();
+        if reads {
+            start = asl::prefixed(bench.step, "results");
+            names.push(start.clone());
+            let results = if siblings.is_some() { "$merge([$results, $states.input])" } else { "$states.input" };
+            let assign = json!({ "results": code(results) });
+            let pass = json!({ "Type": "Pass", "Assign": assign, "Output": {}, "Next": name });
+            states.insert(start.clone(), pass);
+        }
+        states.insert(name, state);
+        let branch = json!({ "StartAt": start, "States": states });
+        let given = if reads { json!(code("$states.input")) } else { json!({}) };
+        Some(Work::Enclosed(Box::new(Enclosed::new(branch, names, given))))
     }
 }
 

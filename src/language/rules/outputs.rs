@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use crate::control::render::late::{self, Root};
 use crate::language::project::Pipeline;
 use crate::source::{Code, Finding, Findings, Spanned};
-use crate::steps::Step;
+use crate::steps::{self, Step};
 
 pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
     let steps = &pipeline.manifest.steps.value;
@@ -26,8 +26,7 @@ pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
 fn read_here(step: &Step) -> Vec<Spanned<&str>> {
     let mut texts = step.own_texts();
     if step.job.is_none() {
-        let of_kinds = step.kinds().into_iter().flat_map(|(_, _, kind)| kind.texts());
-        texts.extend(of_kinds.map(|text| Spanned::new(text.value.as_str(), text.span)));
+        texts.extend(step.kinds().into_iter().flat_map(|(_, _, kind)| steps::templates(kind)));
     }
     texts
 }

@@ -168,8 +168,7 @@ def _batch(arguments: State, waits: bool, _: Machine) -> Needs:
         yield Question("batch:TagResource", arn("batch", "job/01234567"), _request_tags(arguments["Tags"]))
     if waits:
         yield Question("batch:DescribeJobs", "*")
-        job = arn("batch", "job/01234567-89ab-cdef-0123-456789abcdef")
-        yield Question("batch:TerminateJob", job, {f"aws:ResourceTag/{k}": str(v) for k, v in arguments.get("Tags", {}).items()})
+        yield Question("batch:TerminateJob", arn("batch", "job/01234567-89ab-cdef-0123-456789abcdef"))
         yield from managed_rule("StepFunctionsGetEventsForBatchJobsRule")
 
 
