@@ -66,7 +66,7 @@ steps:
 "#;
 
 const JOBS: &str = r#"
-name: jobs
+name: work
 steps:
   - name: convert
     glue: { job: convert, arguments: { "--date": "{{ run.partition }}" } }
@@ -134,7 +134,7 @@ fn steps_that_call_services_have_their_effect() {
         }
     }
     let parent = PARENT.replace("VERSION", env!("CARGO_PKG_VERSION"));
-    for (name, text) in [("child", CHILD), ("parent", &parent), ("jobs", JOBS), ("refused", REFUSED)] {
+    for (name, text) in [("child", CHILD), ("parent", &parent), ("work", JOBS), ("refused", REFUSED)] {
         std::fs::create_dir(project.folder.join(name)).unwrap();
         std::fs::write(project.folder.join(name).join("pipeline.yaml"), text).unwrap();
     }
@@ -145,12 +145,12 @@ fn steps_that_call_services_have_their_effect() {
     assert!(put.starts_with("HTTP/1.1 200"), "{put}");
     project.dpc(&["deploy", "--yes"], &aws).exits(0);
 
-    for name in ["parent", "jobs"] {
+    for name in ["parent", "work"] {
         project.dpc(&["run", name, "--partition", "2026-11-21"], &aws).exits(0).says("SUCCEEDED");
     }
     project.dpc(&["run", "child", "--partition", "2026-11-21", "--param", "rows=8"], &aws).exits(1).says("Wrong");
     project.dpc(&["run", "refused", "--partition", "2026-11-21"], &aws).exits(1).says("dpc.NotStarted");
     // The script finds another day than its own.
-    project.dpc(&["run", "jobs", "--partition", "2026-11-20"], &aws).exits(1).says("step `");
+    project.dpc(&["run", "work", "--partition", "2026-11-20"], &aws).exits(1).says("step `");
     emulator.nothing_was_denied();
 }
