@@ -150,6 +150,11 @@ impl Template {
     pub fn add(&mut self, logical_id: impl Into<String>, resource: Resource) {
         let logical_id = logical_id.into();
         debug_assert!(self.get(&logical_id).is_none(), "logical id {logical_id} is used twice");
+        // A template that is one value already is printed as that value.
+        let resources = self.whole.as_mut().and_then(|whole| whole.get_mut("Resources")).and_then(Value::as_object_mut);
+        if let Some(resources) = resources {
+            resources.insert(logical_id.clone(), resource.to_value());
+        }
         self.resources.push((logical_id, resource));
     }
 
@@ -244,6 +249,14 @@ mod tests {
         assert!(!text.contains("null"));
         assert!(text.ends_with("}\n"));
         assert_eq!(text.matches("DeletionPolicy").count(), 1);
+    }
+
+    #[test]
+    fn what_is_added_to_a_whole_template_is_in_it() {
+        let mut template = Template::whole(json!({ "Resources": { "A": { "Type": "AWS::SNS::Topic" } } }));
+        template.add("B", Resource::new("AWS::SNS::Topic", "Announces", json!({})));
+        assert_eq!(template.to_value().pointer("/Resources/B/Type"), Some(&json!("AWS::SNS::Topic")));
+        assert!(template.get("B").is_some());
     }
 
     #[test]
