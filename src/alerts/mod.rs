@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::control::run::Status;
 use crate::documents::template::Resource;
+use crate::source::schema::hints;
 use crate::source::{Code, Finding, Findings, Span, Spanned, suggest};
 
 /// Who is told when a run reaches a status. Exactly one channel.
@@ -19,8 +20,10 @@ use crate::source::{Code, Finding, Findings, Span, Spanned, suggest};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Alert {
     /// Statuses of a run: RUNNING, SUCCEEDED, FAILED, TIMED_OUT, ABORTED, SKIPPED.
+    #[schemars(transform = hints::words(&ANNOUNCED.iter().map(|status| status.as_str()).collect::<Vec<_>>()))]
     pub events: Vec<Spanned<String>>,
     /// An e-mail address; SNS asks it to confirm once.
+    #[schemars(transform = hints::form("@", &["team@example.com"]))]
     pub email: Option<Spanned<String>>,
 }
 

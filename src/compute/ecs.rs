@@ -20,6 +20,7 @@ use crate::documents::integration::Integration;
 use crate::documents::policy::{self, Statement};
 use crate::documents::states::{self, Retrier, Task, code, quoted};
 use crate::documents::template::{Resource, attribute, reference, sub, verbatim};
+use crate::source::schema::hints;
 use crate::source::{Code, Finding, Findings, Spanned};
 
 /// Containers of ECS on Fargate.
@@ -32,14 +33,17 @@ pub struct Ecs {
     pub image: Option<Spanned<String>>,
     /// Processors: 0.25, 0.5, 1, 2, 4, 8 or 16. Default 1.
     #[schemars(extend("x-dpc-also" = ["vcpu", "cpus"]))]
+    #[schemars(transform = hints::default(1))]
     pub cpu: Option<Spanned<f64>>,
     /// Memory in GB. Default: the least that goes with `cpu`.
     pub memory: Option<Spanned<f64>>,
     /// Disk in GiB, 21 to 200. Default 20.
+    #[schemars(transform = hints::default(20))]
     pub storage: Option<Spanned<u32>>,
     /// `x86_64` or `arm64`. Default `x86_64`.
     pub architecture: Option<Spanned<Architecture>>,
     /// Whether the first attempt runs on spot capacity; those after it run on demand. Default false.
+    #[schemars(transform = hints::default(false))]
     pub spot: Option<Spanned<bool>>,
     /// Subnets in place of the account's.
     #[serde(default)]

@@ -17,6 +17,7 @@ use crate::documents::integration::Integration;
 use crate::documents::policy::Statement;
 use crate::documents::states::Task;
 use crate::documents::template::Resource;
+use crate::source::schema::hints;
 use crate::source::{Findings, Span, Spanned};
 
 pub use machines::Machines;
@@ -24,6 +25,7 @@ pub use machines::Machines;
 /// A compute profile. Exactly one kind.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(transform = hints::exactly_one(&KINDS))]
 pub struct Compute {
     /// A transient EMR cluster on EC2.
     pub emr: Option<Spanned<emr::Emr>>,

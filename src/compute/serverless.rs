@@ -19,6 +19,7 @@ use crate::documents::integration::Integration;
 use crate::documents::policy::Statement;
 use crate::documents::states::{Task, code, quoted};
 use crate::documents::template::{Resource, attribute, sub};
+use crate::source::schema::hints;
 use crate::source::{Code, Finding, Findings, Spanned};
 
 /// An application of EMR Serverless: one that dpc makes, or one that exists.
@@ -29,6 +30,7 @@ pub struct Serverless {
     #[schemars(extend("x-dpc-also" = ["applicationId"]))]
     pub application: Option<Spanned<String>>,
     /// The EMR release: `emr-7.5.0`.
+    #[schemars(transform = hints::form("^emr-[0-9]+[.][0-9]+[.][0-9]+$", &["emr-7.5.0"]))]
     pub release: Option<Spanned<String>>,
     /// `x86_64` or `arm64`. Default `x86_64`.
     pub architecture: Option<Spanned<Architecture>>,
@@ -37,6 +39,7 @@ pub struct Serverless {
     /// Workers that are kept ready while the application is started, so that jobs begin at once. They cost money.
     pub initial_capacity: Option<Spanned<InitialCapacity>>,
     /// The application stops after this much idleness: `1m` to `7d`. Default `15m`.
+    #[schemars(transform = hints::duration, transform = hints::default("15m"))]
     pub idle_timeout: Option<Spanned<String>>,
     /// Subnets, for jobs that must reach into a VPC. Default: none; jobs reach S3 and no network.
     #[serde(default)]

@@ -9,9 +9,11 @@ use serde::Deserialize;
 use crate::alerts::Alert;
 use crate::compute::Compute;
 use crate::control::params::{Declared, Type};
+use crate::control::partition::Granularity;
 use crate::language::iam::{Iam, PipelineIam};
 use crate::language::raw::{Override, RawResource};
 use crate::language::values::{Location, Scalar};
+use crate::source::schema::hints;
 use crate::source::{Spanned, SpannedMap, Texts};
 use crate::steps::Step;
 use crate::triggers::Triggers;
@@ -23,6 +25,7 @@ pub struct ProjectFile {
     /// Version of the language; 1.
     pub version: Option<Spanned<u32>>,
     /// Name of the project: lower-case letters, digits and hyphens.
+    #[schemars(transform = hints::name)]
     pub project: Spanned<String>,
     /// Named targets.
     pub environments: SpannedMap<Spanned<Environment>>,
@@ -44,8 +47,10 @@ pub struct ProjectFile {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Environment {
     /// Twelve digits, in quotes: "111111111111".
+    #[schemars(transform = hints::form("^[0-9]{12}$", &["111111111111"]))]
     pub account: Spanned<String>,
     /// AWS region: eu-central-1.
+    #[schemars(transform = hints::form("^[a-z]{2,3}(-[a-z]+)+-[0-9]+$", &["eu-central-1", "eu-west-1", "us-east-1"]))]
     pub region: Spanned<String>,
     /// Profile of the AWS configuration files. Default: the standard credential chain.
     pub profile: Option<Spanned<String>>,
@@ -80,6 +85,7 @@ pub struct Manifest {
     /// Version of the language; 1.
     pub version: Option<Spanned<u32>>,
     /// Unique in the space: lower-case letters, digits and hyphens, at most 40 characters.
+    #[schemars(transform = hints::name)]
     pub name: Spanned<String>,
     /// For people.
     pub description: Option<Spanned<String>>,
@@ -100,6 +106,7 @@ pub struct Manifest {
     pub when: Option<Spanned<String>>,
     /// What a run does while one of another partition is at work: allow, skip, queue or latest. Default: queue. Runs of
     /// one partition never overlap.
+    #[schemars(transform = hints::words(&["queue", "latest", "skip", "allow"]), transform = hints::default("queue"))]
     pub overlap: Option<Spanned<String>>,
     /// What starts it; `dpc run` always can.
     pub triggers: Option<Spanned<Triggers>>,
@@ -110,9 +117,11 @@ pub struct Manifest {
     pub steps: Spanned<Vec<Spanned<Step>>>,
     /// Whether the first failed step cancels the ones beside it. Default false: they finish, and only what needs the
     /// failed one is blocked.
+    #[schemars(transform = hints::default(false))]
     pub fail_fast: Option<Spanned<bool>>,
     /// How long a run may take: `45m`, `6h`, `2d`. After that its steps are cancelled, clusters are released, and the run
     /// ends TIMED_OUT.
+    #[schemars(transform = hints::duration)]
     pub timeout: Option<Spanned<String>>,
     /// What the pipeline's compute may touch beside its artifacts and its logs.
     pub access: Option<Spanned<Access>>,
@@ -156,8 +165,10 @@ impl Manifest {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Partition {
     /// none, hour, day, week, month or year.
+    #[schemars(transform = hints::words(&Granularity::ALL.map(Granularity::as_str)))]
     pub by: Spanned<String>,
     /// Shift of the scheduled time, in whole units: `-1d` for the day before.
+    #[schemars(transform = hints::form("^-?[0-9]+[a-z]+$", &["-1d", "-1h"]))]
     pub offset: Option<Spanned<String>>,
     /// IANA zone of the calendar. Default: UTC.
     #[schemars(extend("x-dpc-also" = ["zone", "tz"]))]
@@ -172,6 +183,7 @@ pub struct Partition {
 pub struct Param {
     /// string, int, number, bool, date, list or enum.
     #[serde(rename = "type")]
+    #[schemars(transform = hints::words(&Type::ALL.map(Type::as_str)))]
     pub kind: Spanned<String>,
     /// For people.
     pub description: Option<Spanned<String>>,
@@ -180,6 +192,7 @@ pub struct Param {
     /// What an enum may be.
     pub values: Option<Spanned<Vec<Spanned<Scalar>>>>,
     /// Type of a list's items: string, int, number, bool or date. Default: string.
+    #[schemars(transform = hints::words(&["string", "int", "number", "bool", "date"]), transform = hints::default("string"))]
     pub items: Option<Spanned<String>>,
     /// Whether a caller must give a value. Default: true, unless there is a default.
     pub required: Option<Spanned<bool>>,

@@ -17,6 +17,7 @@ use crate::documents::integration::Integration;
 use crate::documents::policy::Statement;
 use crate::documents::states::{self, code};
 use crate::documents::template::sub;
+use crate::source::schema::hints;
 use crate::source::{Code, Finding, Findings, Spanned, SpannedMap};
 
 /// Submits a job to AWS Batch and waits for its end.
@@ -48,6 +49,7 @@ pub struct Batch {
     /// How often Batch tries a job, 1 to 10, the first try included. Default: the definition's.
     pub attempts: Option<Spanned<u32>>,
     /// How long one try may take, at least a minute. Default: the definition's.
+    #[schemars(transform = hints::duration)]
     pub timeout: Option<Spanned<String>>,
     /// Tags of the job, beside the pipeline's.
     #[serde(default)]

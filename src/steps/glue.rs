@@ -15,6 +15,7 @@ use crate::control::names;
 use crate::documents::integration::Integration;
 use crate::documents::policy::Statement;
 use crate::documents::template::sub;
+use crate::source::schema::hints;
 use crate::source::{Code, Finding, Findings, Span, Spanned, SpannedMap};
 
 /// Runs a Glue job and waits for its end.
@@ -28,6 +29,7 @@ pub struct Glue {
     #[schemars(schema_with = "crate::source::spanned::scalars")]
     pub arguments: SpannedMap<Spanned<String>>,
     /// Size of the workers: `G.1X`, `G.2X`. Needs `workers`. Default: the job's.
+    #[schemars(transform = hints::words(WORKER_TYPES))]
     pub worker_type: Option<Spanned<String>>,
     /// Number of workers. Needs `workerType`. Default: the job's.
     pub workers: Option<Spanned<u32>>,
@@ -38,6 +40,7 @@ pub struct Glue {
     /// Name of a Glue security configuration. Default: the job's.
     pub security_configuration: Option<Spanned<String>>,
     /// How long the run may take, in whole minutes: `90m`. Default: the job's.
+    #[schemars(transform = hints::duration)]
     pub timeout: Option<Spanned<String>>,
 }
 

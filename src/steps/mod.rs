@@ -28,6 +28,7 @@ use crate::compute::emr::not_a_duration;
 use crate::control::duration::Duration;
 use crate::documents::integration::Integration;
 use crate::documents::states::{Enclosed, Task};
+use crate::source::schema::hints;
 use crate::source::{self, Code, Finding, Findings, Span, Spanned, SpannedMap, Texts};
 
 pub use bench::Bench;
@@ -38,8 +39,10 @@ pub use retry::Retry;
 /// One unit of work. Exactly one of the step kinds.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(transform = hints::exactly_one(&KINDS.iter().map(|kind| kind.key).chain(["job"]).collect::<Vec<_>>()))]
 pub struct Step {
     /// Unique in the pipeline: lower-case letters, digits and hyphens, at most 40 characters.
+    #[schemars(transform = hints::name)]
     pub name: Spanned<String>,
     /// For people; shown in the console and by `dpc graph`.
     pub description: Option<Spanned<String>>,
@@ -56,6 +59,7 @@ pub struct Step {
     /// What to do when the step fails.
     pub retry: Option<Spanned<Retry>>,
     /// How long one attempt may take: `45m`, `2h`, `1d`.
+    #[schemars(transform = hints::duration)]
     pub timeout: Option<Spanned<String>>,
     /// Name of a job: the step does what `jobs/<name>.yaml` says.
     pub job: Option<Spanned<String>>,

@@ -14,6 +14,7 @@ use crate::documents::integration::Integration;
 use crate::documents::policy::Statement;
 use crate::documents::states::{code, quoted};
 use crate::documents::template::sub;
+use crate::source::schema::hints;
 use crate::source::{self, Findings, Spanned, SpannedMap};
 
 /// Starts a run of another pipeline and waits for its end.
@@ -28,6 +29,7 @@ pub struct PipelineStep {
     #[serde(default)]
     pub params: SpannedMap<Spanned<source::Tree>>,
     /// Whether to wait for the run's end, and fail if it fails. Default true.
+    #[schemars(transform = hints::default(true))]
     pub wait: Option<Spanned<bool>>,
 }
 

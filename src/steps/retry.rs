@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::duration;
 use crate::control::duration::Duration;
 use crate::documents::states::Retrier;
+use crate::source::schema::hints;
 use crate::source::{Code, Finding, Findings, Spanned};
 
 /// How often and when a failed step is tried again.
@@ -15,12 +16,16 @@ pub struct Retry {
     /// Retries after the first attempt, 1 to 99.
     pub attempts: Spanned<u32>,
     /// Wait before the first retry: `30s`, `5m`. Default `1m`.
+    #[schemars(transform = hints::duration, transform = hints::default("1m"))]
     pub interval: Option<Spanned<String>>,
     /// Each wait is this many times the one before, 1 to 10. Default 2.
+    #[schemars(transform = hints::default(2))]
     pub backoff: Option<Spanned<f64>>,
     /// The longest wait: `1h`. Default: none.
+    #[schemars(transform = hints::duration)]
     pub max_delay: Option<Spanned<String>>,
     /// Whether waits are spread at random. Default true.
+    #[schemars(transform = hints::default(true))]
     pub jitter: Option<Spanned<bool>>,
     /// Which failures are tried again: transient, throttling, capacity, or all (the default).
     #[serde(default)]

@@ -13,11 +13,13 @@ use crate::control::run::ENVELOPE_VERSION;
 use crate::control::{digest, names};
 use crate::documents::frame;
 use crate::documents::template::{Resource, sub};
+use crate::source::schema::hints;
 use crate::source::{Code, Finding, Findings, Span, Spanned, Tree};
 
 /// An event that starts the pipeline. Exactly one of `s3` and `pattern`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(transform = hints::exactly_one(&["s3", "pattern"]))]
 pub struct Event {
     /// Objects that are written to a bucket. The bucket must send its events to EventBridge.
     pub s3: Option<Spanned<Objects>>,

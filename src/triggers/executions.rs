@@ -13,11 +13,13 @@ use serde_json::Value;
 use crate::control::condition::{self, Condition, Leaf, STATUSES};
 use crate::control::partition::{Offset, PartitionSpec};
 use crate::control::run::Status;
+use crate::source::schema::hints;
 use crate::source::{Code, Finding, Findings, Span, Spanned, Tree, suggest};
 
 /// Which runs of other pipelines start this one. At least one of `allOf` and `anyOf`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(transform = hints::at_least_one(&["allOf", "anyOf"]))]
 pub struct Executions {
     /// Conditions that must all hold.
     #[schemars(extend("x-dpc-also" = ["all", "and"]))]
@@ -26,12 +28,14 @@ pub struct Executions {
     #[schemars(extend("x-dpc-also" = ["any", "or", "oneOf"]))]
     pub any_of: Option<Spanned<Vec<Spanned<Branch>>>>,
     /// `AND` or `OR`: how `allOf` and `anyOf` are joined when both are there. Default: `AND`.
+    #[schemars(transform = hints::words(&["AND", "OR"]), transform = hints::default("AND"))]
     pub operator: Option<Spanned<String>>,
 }
 
 /// A condition: exactly one of `allOf`, `anyOf` and `pipeline` with its `status`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(transform = hints::exactly_one(&["allOf", "anyOf", "pipeline"]))]
 pub struct Branch {
     /// Conditions that must all hold.
     #[schemars(extend("x-dpc-also" = ["all", "and"]))]
@@ -44,13 +48,16 @@ pub struct Branch {
     pub pipeline: Option<Spanned<String>>,
     /// RUNNING (has started), SUCCEEDED, FAILED, TIMED_OUT, ABORTED or SKIPPED, or a list of them.
     #[serde(default)]
-    #[schemars(schema_with = "statuses", extend("x-dpc-also" = ["state", "statuses"]))]
+    #[schemars(schema_with = "statuses", transform = hints::words(&AWAITED), extend("x-dpc-also" = ["state", "statuses"]))]
     pub status: Option<Spanned<Tree>>,
     /// Another partition than this pipeline's own: `-1d` for the day before.
     pub offset: Option<Spanned<String>>,
     /// Each of so many partitions, the own one and those before it: `7d`.
     pub last: Option<Spanned<String>>,
 }
+
+/// The words for `status`. QUEUED is none: whoever waits for a run waits for more than that it was asked for.
+const AWAITED: [&str; 6] = ["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "SKIPPED"];
 
 fn statuses(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] })

@@ -16,15 +16,19 @@ use crate::control::schedule::moment::{self, Change};
 use crate::control::{cron, digest, names, schedule, zone};
 use crate::documents::frame;
 use crate::documents::template::{Resource, sub};
+use crate::source::schema::hints;
 use crate::source::{Code, Finding, Findings, Spanned};
 
 /// When the pipeline runs. Exactly one of `cron`, `rate` and `at`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(transform = hints::exactly_one(&["cron", "rate", "at"]))]
 pub struct Schedule {
     /// AWS six-field cron, `0 3 * * ? *`, or ordinary five-field cron, `0 3 * * *`. Quote it.
+    #[schemars(transform = hints::form("^(cron)?[(]?([^ ]+ +){4,5}[^ ]+$", &["0 3 * * ? *", "0 6 ? * MON-FRI *"]))]
     pub cron: Option<Spanned<String>>,
     /// `5 minutes`, `1 hour`, `7 days`.
+    #[schemars(transform = hints::form("^(rate)?[(]?[0-9]+ +[a-z]+[)]?$", &["15 minutes", "1 hour", "7 days"]))]
     pub rate: Option<Spanned<String>>,
     /// Once, at this local time: `2026-11-21T03:00`.
     pub at: Option<Spanned<String>>,

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use super::check::{instance_type, range};
 use super::instances::{Volume, check_volumes, ebs};
 use crate::control::duration::Duration;
+use crate::source::schema::hints;
 use crate::source::{Code, Finding, Findings, Span, Spanned};
 
 /// The fleets of a cluster.
@@ -40,6 +41,7 @@ pub struct Fleet {
     /// How EC2 chooses among the types.
     pub allocation: Option<Spanned<Allocation>>,
     /// How long to wait for spot capacity: `5m` to `1d`. Default `20m`.
+    #[schemars(transform = hints::duration, transform = hints::default("20m"))]
     pub spot_timeout: Option<Spanned<String>>,
     /// What to do when the wait is over: `on-demand` buys the rest on demand, `terminate` gives the cluster up. Default
     /// `on-demand`.

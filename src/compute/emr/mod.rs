@@ -24,6 +24,7 @@ use crate::documents::integration::Integration;
 use crate::documents::policy::Statement;
 use crate::documents::states::{self, Catcher, Retrier, Task, code};
 use crate::documents::template::{attribute, sub};
+use crate::source::schema::hints;
 use crate::source::{Code, Finding, Findings, OneOrMany, Spanned, SpannedMap};
 
 pub use permissions::{INTEGRATIONS, service_role};
@@ -33,6 +34,7 @@ pub use permissions::{INTEGRATIONS, service_role};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Emr {
     /// The EMR release: `emr-7.5.0`.
+    #[schemars(transform = hints::form("^emr-[0-9]+[.][0-9]+[.][0-9]+$", &["emr-7.5.0"]))]
     pub release: Spanned<String>,
     /// Applications to install. Default: Spark.
     #[serde(default)]
@@ -72,6 +74,7 @@ pub struct Emr {
     #[schemars(extend("x-dpc-also" = ["customAmiId", "ami"]))]
     pub custom_ami: Option<Spanned<String>>,
     /// Terminate the cluster after this much idleness, whatever else fails: `1m` to `7d`. Default `60m`.
+    #[schemars(transform = hints::duration, transform = hints::default("60m"))]
     pub idle_timeout: Option<Spanned<String>>,
     /// Tags of this cluster, beside the pipeline's.
     #[serde(default)]

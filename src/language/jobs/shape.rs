@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::JobFile;
 use crate::language::decode::schema_of;
-use crate::steps::Step;
+use crate::source::schema::hints;
+use crate::steps::{KINDS, Step};
 
 /// Keys of a step that a job has not: they belong to the graph, and `params` are declared here and given there.
 const OF_THE_GRAPH: [&str; 4] = ["name", "needs", "job", "params"];
@@ -29,7 +30,9 @@ pub fn schema() -> Schema {
         job.insert("title".to_owned(), json!("JobFile"));
         job.insert("description".to_owned(), json!("A job: exactly one of the step kinds, with parameters of its own."));
     }
-    Schema::try_from(job).expect("an object is a schema")
+    let mut job = Schema::try_from(job).expect("an object is a schema");
+    hints::exactly_one(&KINDS.iter().map(|kind| kind.key).collect::<Vec<_>>())(&mut job);
+    job
 }
 
 #[cfg(test)]

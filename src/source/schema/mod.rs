@@ -6,6 +6,7 @@
 //!
 //! Values left out (`owner:`) were reported by the reader and fit everything here.
 
+pub mod hints;
 mod keys;
 mod mend;
 mod values;

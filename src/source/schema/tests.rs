@@ -129,6 +129,9 @@ const KNOWN: &[&str] = &[
     "format",
     "examples",
     "x-dpc-also",
+    // For editors: rules say the same, with reasons.
+    "pattern",
+    "allOf",
 ];
 
 fn keywords<'s>(schema: &'s Json, found: &mut BTreeSet<&'s str>) {
