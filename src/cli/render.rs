@@ -186,7 +186,7 @@ impl View {
                 .map(|answer| (template.clone(), answer))
                 .map_err(|said| arguments::not_rendered(&format!("`when`: {said}")))
         });
-        let mut rendered = arguments::render(plan, &scope)?;
+        let mut rendered = arguments::render(plan, &scope).map_err(|finding| without_event(finding, event))?;
         let steps = pipeline.manifest.steps.iter().map(|step| {
             let name = step.name.value.clone();
             let (kind, texts) =
@@ -235,6 +235,14 @@ impl View {
             "steps": self.steps.iter().map(step).collect::<Vec<_>>(),
         })
     }
+}
+
+/// Where templates name an event and none was given, it is not the pipeline.yaml that must be mended.
+fn without_event(mut finding: Box<Finding>, event: Option<&Value>) -> Box<Finding> {
+    if event.is_none() && finding.message.contains("`event` is undefined") {
+        finding.help = Some("give the event that would start the run: `--event event.json`".to_owned());
+    }
+    finding
 }
 
 /// A text that holds something of another step or of an item, the rest of it rendered.

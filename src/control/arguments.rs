@@ -70,6 +70,9 @@ pub fn partition_of_event(plan: &Plan, from: &str, event: &Value) -> Result<Stri
         Ok(partition) => Ok(partition.label),
         Err(problem) => {
             let mut finding = bad_partition(&problem);
+            if label.is_empty() {
+                finding.message = "`partition.from` makes an empty text of this event".to_owned();
+            }
             finding.why = Some(format!("`partition.from` is `{from}`"));
             if label.parse::<jiff::Timestamp>().is_ok() {
                 let by = &plan.partition.by;
@@ -98,4 +101,49 @@ pub fn bad_partition(problem: &Problem) -> Box<Finding> {
 pub fn bad_plan(pipeline: &str, problem: &Problem) -> Box<Finding> {
     let message = format!("the plan of pipeline `{pipeline}` cannot be read: {}", problem.message);
     Box::new(Finding::new(Code::BadPlan, message).help("deploy the pipeline again with this version of dpc"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn of(by: &str, timezone: &str, from: &str, event: Value) -> Result<String, Box<Finding>> {
+        let plan = json!({
+            "version": "1", "pipeline": "orders", "space": "prod", "stateMachine": "arn", "steps": {},
+            "partition": { "by": by, "offset": "0", "timezone": timezone, "from": from },
+        });
+        partition_of_event(&serde_json::from_value(plan).expect("it is a plan"), from, &event)
+    }
+
+    #[test]
+    fn an_event_names_its_partition() {
+        let event = json!({ "detail": { "date": "2026-11-21", "key": "in/2026-11/x.csv" } });
+        let found = |by, from| of(by, "UTC", from, event.clone()).expect("it has a partition");
+        assert_eq!(found("day", "{{ event.detail.date }}"), "2026-11-21");
+        assert_eq!(found("month", "{{ event.detail.key[3:10] }}"), "2026-11");
+        assert_eq!(found("month", "{{ event.detail.date[:7] }}"), "2026-11");
+    }
+
+    #[test]
+    fn an_instant_becomes_a_label_in_the_zone_of_the_calendar() {
+        let event = json!({ "time": "2026-11-21T23:30:00Z" });
+        let found = |zone| of("day", zone, "{{ event.time | label('day') }}", event.clone()).expect("it has a partition");
+        assert_eq!((found("UTC").as_str(), found("Europe/Berlin").as_str()), ("2026-11-21", "2026-11-22"));
+    }
+
+    #[test]
+    fn what_is_no_partition_is_refused_with_what_made_it() {
+        let refused = |from: &str, event| *of("day", "UTC", from, event).expect_err("it is no partition");
+        let instant = refused("{{ event.time }}", json!({ "time": "2026-11-21T23:30:00Z" }));
+        assert_eq!(instant.code, Code::WrongPartition);
+        assert_eq!(instant.help.as_deref(), Some("an instant becomes a label with `| label('day')`"));
+        let text = refused("{{ event.name }}", json!({ "name": "orders" }));
+        assert_eq!(text.why.as_deref(), Some("`partition.from` is `{{ event.name }}`"));
+        let nothing = refused("{{ event.name[9:] }}", json!({ "name": "orders" }));
+        assert_eq!(nothing.message, "`partition.from` makes an empty text of this event");
+        let absent = refused("{{ event.detail.date }}", json!({}));
+        assert!(absent.message.starts_with("the partition of an event cannot be made: "), "{}", absent.message);
+    }
 }

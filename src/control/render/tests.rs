@@ -371,3 +371,15 @@ fn a_step_of_a_job_knows_the_parameters_of_the_job_alone() {
     let error = render_args(steps.as_object().unwrap(), &context()).unwrap_err();
     assert!(error.message.contains("is not of type int"), "{error}");
 }
+
+#[test]
+fn one_expression_becomes_the_json_of_its_value_and_nothing_else_does() {
+    let json_of = |template: &str| rendered(&as_json(template).expect("it is one expression")).expect("it has a value");
+    assert_eq!(json_of(" {{ params.full }} "), "true");
+    assert_eq!(json_of("{{ ['de', 'at'] }}"), r#"["de", "at"]"#);
+    assert_eq!(json_of("{{ 1 + 1 }}"), "2", "the filter is of the whole");
+    assert_eq!(json_of("{{ run.partition }}"), r#""2026-11-21""#);
+    for template in ["de", "", "{{ run.partition }}x", "{{ run.id }}{{ run.id }}", "{{ run.id"] {
+        assert_eq!(as_json(template), None, "{template}");
+    }
+}

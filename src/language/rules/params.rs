@@ -19,7 +19,8 @@ pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
         Triggers { executions: Some(_), .. } => Some("a trigger"),
         _ => None,
     });
-    let templates: Vec<&str> = super::templates::rendered(manifest).map(|text| text.value).collect();
+    let whens = manifest.steps.iter().filter_map(|step| step.when.as_ref().map(|when| when.as_str()));
+    let templates: Vec<&str> = super::templates::rendered(manifest).map(|text| text.value).chain(whens).collect();
     for (name, param) in manifest.params.iter() {
         kind(name, param, findings);
         let optional = param.required.as_ref().is_some_and(|required| !required.value);
