@@ -178,3 +178,16 @@ fn the_services() {
         compare(&name, &std::fs::read_to_string(template.path()).unwrap());
     }
 }
+
+/// A data platform of pipelines that could be somebody's.
+#[test]
+fn the_marketplace() {
+    let scratch = Scratch::new("marketplace");
+    copy(&repository().join("fixtures/marketplace"), &scratch.0);
+    synth(&scratch.0, &["--env", "prod", "--out", "out", "--format", "yaml"]);
+    for entry in std::fs::read_dir(scratch.0.join("out")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        compare(&format!("marketplace/{name}"), &std::fs::read_to_string(&path).unwrap());
+    }
+}
