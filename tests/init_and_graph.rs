@@ -50,6 +50,7 @@ fn every_template_is_fine_as_it_is() {
     for (template, pipelines, environments) in [
         ("spark", "1 pipeline is fine", "dev"),
         ("shell", "1 pipeline is fine", "dev"),
+        ("container", "1 pipeline is fine", "dev"),
         ("event-driven", "1 pipeline is fine", "dev"),
         ("fallback", "2 pipelines are fine", "dev"),
         ("backfill-ready", "1 pipeline is fine", "dev"),
@@ -84,7 +85,7 @@ fn every_template_is_fine_as_it_is() {
 fn init_says_which_templates_there_are() {
     let output = dpc(&fresh("init-which"), &["init", "--template", "sparks"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("there are spark, shell, event-driven"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("there are spark, shell, container, event-driven"), "{}", text(&output.stderr));
 }
 
 #[test]

@@ -27,7 +27,7 @@ const ACCOUNT_NOTE: &str =
 pub struct Args {
     /// Name of the project, and of the folder that is made for it. Without one, the project is written here
     name: Option<String>,
-    /// What to begin with: spark, shell, event-driven, fallback, backfill-ready or multi-account. Asked on a terminal;
+    /// What to begin with: spark, shell, container, event-driven, fallback, backfill-ready or multi-account. Asked on a terminal;
     /// spark unless said
     #[arg(long, value_name = "NAME", value_parser = template)]
     template: Option<&'static Template>,

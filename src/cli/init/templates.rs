@@ -58,6 +58,18 @@ pub const TEMPLATES: &[Template] = &[
         ],
     },
     Template {
+        name: "container",
+        about: "commands in containers, without a cluster, every night",
+        first: "exports",
+        environment: None,
+        files: &[
+            PROJECT,
+            ("exports/pipeline.yaml", text!("container/exports/pipeline.yaml"), false),
+            ("exports/src/fetch.sh", text!("container/exports/src/fetch.sh"), true),
+            ("exports/src/pack.sh", text!("container/exports/src/pack.sh"), true),
+        ],
+    },
+    Template {
         name: "event-driven",
         about: "a run for every file that arrives in a bucket",
         first: "arrivals",
