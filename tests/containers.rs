@@ -32,9 +32,16 @@ steps:
     needs: [fetch]
     retry: { attempts: 1, interval: 1s, jitter: false }
     shell: { command: [bash, -c, 'echo "attempt $DPC_ATTEMPT"; [ "$DPC_ATTEMPT" = 2 ]'] }
+  - name: image
+    needs: [fetch]
+    container:
+      image: "public.ecr.aws/docker/library/python:3.13"
+      entrypoint: [bash, -c]
+      command: ['echo "$DPC_STEP of {{ run.partition }}: {{ steps.fetch.output.rows }} rows with $TOKEN"; test "$TOKEN" = hush']
+      secrets: { TOKEN: "exports/token" }
   - name: pack
     compute: tools
-    needs: [clean, flaky]
+    needs: [clean, flaky, image]
     shell: { command: [bash, -c, "echo giving up; exit 7"] }
 "#,
     ),
@@ -102,6 +109,8 @@ fn containers_and_jobs_do_their_work_and_end_with_their_run() {
     let aws = emulator.credentials(ACCOUNT);
     let project = Project::of(&FILES.map(|(path, text)| (path.to_owned(), text.to_owned())));
     project.dpc(&["setup", "account", "--yes"], &aws).exits(0);
+    let secret = json!({ "Name": "exports/token", "SecretString": "hush", "ClientRequestToken": "0123456789abcdef0123456789abcdef" });
+    ask(&emulator, "secretsmanager", "/", "secretsmanager.CreateSecret", &secret);
     project.dpc(&["deploy", "--yes"], &aws).exits(0);
 
     let ran = project.dpc(&["run", "exports", "--partition", "2026-11-21"], &aws).exits(1);
@@ -110,6 +119,7 @@ fn containers_and_jobs_do_their_work_and_end_with_their_run() {
         ("fetch", "fetched 2026-11-21 into raw in run 2026-11-21.1"),
         ("clean", "cleaned ['--rows=12'] 2026-11-21"),
         ("flaky", "attempt 2"),
+        ("image", "image of 2026-11-21: 12 rows with hush"),
         ("pack", "giving up"),
     ] {
         let logs = project.dpc(&["logs", "exports", "--step", step], &aws).exits(0);
