@@ -108,8 +108,14 @@ fn schedules_events_and_conditions() {
 
 #[test]
 fn compute_in_all_its_forms() {
-    let projects =
-        [("clusters", "warehouse"), ("clusters", "features"), ("serverless", "sessions"), ("containers", "exports"), ("containers", "images")];
+    let projects = [
+        ("clusters", "warehouse"),
+        ("clusters", "features"),
+        ("serverless", "sessions"),
+        ("containers", "exports"),
+        ("containers", "images"),
+        ("flow", "nightly"),
+    ];
     for (project, pipeline) in projects {
         let scratch = Scratch::new(&format!("{project}-{pipeline}"));
         copy(&repository().join("fixtures").join(project), &scratch.0);

@@ -6,13 +6,14 @@
 
 use serde_json::{Map, json};
 
-use super::Model;
 use super::lowering::Lowering;
+use super::{Body, Model, map};
 use crate::compute::Request;
 use crate::control::dag::Flow;
 use crate::control::render::late;
 use crate::documents::frame;
 use crate::documents::states::{Catcher, Choice, Parallel, Rule, State, States, Succeed, Task, code};
+use crate::steps::Work;
 
 /// The states of a whole flow with its clusters; returns the name of the first.
 pub(super) fn around(model: &Model<'_>, next: &str, scope: &mut States) -> String {
@@ -42,7 +43,7 @@ pub(super) fn around(model: &Model<'_>, next: &str, scope: &mut States) -> Strin
             group.states.splice(0..0, states.states);
         }
         let mut states = States::default();
-        next = Lowering { model, body: &model.body }.flow(part, &next, true, &mut states);
+        next = Lowering { model, body: &model.body, inside: false }.flow(part, &next, true, &mut states);
         group.states.splice(0..0, states.states);
         let new: Vec<&str> =
             spans.iter().filter(|(_, first, _)| *first == at).map(|(profile, _, _)| *profile).collect();
@@ -115,7 +116,7 @@ fn provided(model: &Model<'_>, profile: &str) -> Option<Task> {
         space: &model.context.space,
         tags: &tags,
         objects: &model.objects,
-        width: width(&model.body.flow, &|step| model.profiles_of(step).contains(&profile)),
+        width: width(&model.body, profile).min(WIDEST),
     };
     kind.provide(&request)
 }
@@ -156,11 +157,24 @@ fn release(model: &Model<'_>, profile: &str, next: &str, scope: &mut States) -> 
     question
 }
 
-/// The largest number of steps of one kind that the flow can run at once: what a cluster must be ready for.
-fn width(flow: &Flow, counts: &dyn Fn(&str) -> bool) -> usize {
+/// Steps of a cluster at once: <https://docs.aws.amazon.com/emr/latest/APIReference/API_RunJobFlow.html>.
+const WIDEST: usize = 256;
+
+/// The largest number of steps that can run on a profile at once: what a cluster must be ready for.
+fn width(body: &Body<'_>, profile: &str) -> usize {
+    flow_width(&body.flow, &|step| {
+        let Some(made) = body.steps.iter().find(|made| made.step.name.value == step) else { return 0 };
+        match (&made.work, &made.inner) {
+            (Work::Map(work), Some(inner)) => map::width(work).saturating_mul(width(inner, profile)),
+            _ => usize::from(made.profile == Some(profile)),
+        }
+    })
+}
+
+fn flow_width(flow: &Flow, of: &dyn Fn(&str) -> usize) -> usize {
     match flow {
-        Flow::Step(step) => usize::from(counts(step)),
-        Flow::Sequence(parts) => parts.iter().map(|part| width(part, counts)).max().unwrap_or(0),
-        Flow::Parallel(parts) => parts.iter().map(|part| width(part, counts)).sum(),
+        Flow::Step(step) => of(step),
+        Flow::Sequence(parts) => parts.iter().map(|part| flow_width(part, of)).max().unwrap_or(0),
+        Flow::Parallel(parts) => parts.iter().map(|part| flow_width(part, of)).fold(0, usize::saturating_add),
     }
 }

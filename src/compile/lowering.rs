@@ -9,17 +9,20 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Body, Made, Model};
+use super::{Body, Made, Model, map};
 use crate::control::dag::Flow;
 use crate::control::render::late;
 use crate::documents::frame;
 use crate::documents::states::{Catcher, Choice, Fail, Parallel, Pass, Rule, State, States, Succeed, Task, code};
+use crate::steps::map::MapWork;
 use crate::steps::{Bench, OnSkip, Output, Work};
 
 /// Lowers one body of steps.
 pub(super) struct Lowering<'a> {
     pub model: &'a Model<'a>,
     pub body: &'a Body<'a>,
+    /// Whether the steps are those of a map.
+    pub inside: bool,
 }
 
 impl Lowering<'_> {
@@ -87,7 +90,7 @@ impl Lowering<'_> {
         let ready = self.ready(made);
         let cluster = self.cluster(made);
         let wanted = wanted(made);
-        if ready.is_empty() && cluster.is_none() && wanted.is_empty() {
+        if ready.is_empty() && cluster.is_empty() && wanted.is_empty() {
             return name.to_owned();
         }
         let rule = |terms: Vec<String>, next: String| Rule {
@@ -97,7 +100,7 @@ impl Lowering<'_> {
             next,
         };
         let mut choices = Vec::new();
-        let can_be_blocked = !ready.is_empty() || cluster.is_some();
+        let can_be_blocked = !ready.is_empty() || !cluster.is_empty();
         if !wanted.is_empty() && can_be_blocked {
             let unwanted = format!("$not({})", wanted.join(" and "));
             choices.push(rule(ready.iter().cloned().chain([unwanted]).collect(), frame::skipped(name)));
@@ -132,15 +135,17 @@ impl Lowering<'_> {
         terms
     }
 
-    /// That its cluster is there. A step that needs another one on the same cluster has asked already.
-    fn cluster(&self, made: &Made<'_>) -> Option<String> {
-        let profile = made.profile.filter(|profile| self.model.is_provided(profile))?;
-        let on_the_same = |need: &str| {
+    /// That its clusters are there. A step that needs another one on the same cluster has asked already, and so has a map
+    /// for the steps in it.
+    fn cluster(&self, made: &Made<'_>) -> Vec<String> {
+        let on_the_same = |profile: &str, need: &str| {
             let other = self.body.steps.iter().find(|other| other.step.name.value == need);
-            other.is_some_and(|other| other.profile == Some(profile) && other.step.when.is_none())
+            other.is_some_and(|other| other.profiles().contains(&profile) && other.step.when.is_none())
         };
-        let asked = made.step.needs.iter().any(|need| on_the_same(&need.step));
-        (!asked).then(|| frame::succeeded(&frame::cluster_key(profile)))
+        let asked = |profile: &str| made.step.needs.iter().any(|need| on_the_same(profile, &need.step));
+        let profiles = made.profiles().into_iter();
+        let open = profiles.filter(|profile| !self.inside && self.model.is_provided(profile) && !asked(profile));
+        open.map(|profile| frame::succeeded(&frame::cluster_key(profile))).collect()
     }
 
     /// The states of the step itself. All that can be caught goes to `on_failure`, recorded.
@@ -180,6 +185,7 @@ impl Lowering<'_> {
                 inside.next = after;
                 scope.add(name, State::Enclosed(Box::new(inside)));
             }
+            Work::Map(map) => self.map(made, map, next, on_failure, scope),
         }
         if let Some(state) = read {
             let mut task = self.fetch(made);
@@ -190,12 +196,40 @@ impl Lowering<'_> {
         }
     }
 
+    /// A map. Of one inside the execution a question follows where failures leave their branch, because the map itself
+    /// has not failed when its items have.
+    fn map(&self, made: &Made<'_>, work: &MapWork, next: &str, on_failure: &str, scope: &mut States) {
+        let Some(inner) = &made.inner else { return };
+        let name = made.step.name.value.as_str();
+        let mut state = map::state(self.model, made, work, inner);
+        state.retry.extend(made.step.retry.as_ref().map(|retry| retry.retrier()));
+        state.catch.push(self.catcher(name, on_failure));
+        next.clone_into(&mut state.next);
+        state.output = if work.distributed {
+            frame::record_success(name, made.step.retry.is_some(), None)
+        } else {
+            frame::record_items(name, &format!("step `{name}`"), work.tolerate, made.wants_output)
+        };
+        let question = format!("{name}: enough?");
+        let asks = !work.distributed && on_failure != next;
+        if asks {
+            state.next.clone_from(&question);
+        }
+        scope.add(name, State::Map(Box::new(state)));
+        if asks {
+            let condition = code(&frame::succeeded(name));
+            let rule = Rule { condition, assign: Map::new(), output: None, next: next.to_owned() };
+            let choice = Choice { comment: None, choices: vec![rule], default: on_failure.to_owned() };
+            scope.add(question, State::Choice(choice));
+        }
+    }
+
     fn fetch(&self, made: &Made<'_>) -> Task {
         Task {
             resource: frame::GET_OBJECT.resource(),
             arguments: json!({
                 "Bucket": frame::substitution(frame::BUCKET),
-                "Key": frame::output_key(self.model.name, &made.step.name.value),
+                "Key": frame::output_key(self.model.name, &made.step.name.value, self.inside),
             }),
             ..Task::default()
         }
@@ -220,7 +254,7 @@ fn wanted(made: &Made<'_>) -> Vec<String> {
     let mut terms = Vec::new();
     if let Some(when) = &made.step.when {
         terms.push(match late::of(when).first() {
-            Some(late) => format!("$boolean({})", Bench::path(None, late)),
+            Some(late) => format!("$boolean({})", Bench::path(made.siblings.as_deref(), late)),
             None => frame::wanted(name),
         });
     }

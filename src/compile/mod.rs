@@ -9,6 +9,7 @@ pub mod guard;
 pub mod hatches;
 mod lowering;
 mod machine;
+mod map;
 mod permissions;
 pub mod roles;
 mod stack;
@@ -20,8 +21,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::compute::Host;
 use crate::compute::ecs::{OVERRIDES_LIMIT, Secret};
-use crate::compute::{Compute, Host};
 use crate::control::archive::{self, Archive};
 use crate::control::dag::{self, Flow};
 use crate::control::plan::{EventPlan, ParamPlan, PartitionPlan, Plan, SchedulePlan};
@@ -33,7 +34,7 @@ use crate::documents::states::Machine;
 use crate::documents::template::Resource;
 use crate::documents::template::Template;
 use crate::language::folder::{self, FolderFile};
-use crate::language::manifest::Manifest;
+use crate::language::manifest::{Manifest, graph_of};
 use crate::language::project::Pipeline;
 use crate::source::{Code, Finding, Findings, Span, Spanned};
 use crate::steps::{self, Argument, Bench, Step, Tree, Work};
@@ -110,6 +111,10 @@ struct Made<'a> {
     span: Span,
     profile: Option<&'a str>,
     work: Work,
+    /// The steps inside it.
+    inner: Option<Body<'a>>,
+    /// The names of the steps beside it, when it is inside another.
+    siblings: Option<Vec<&'a str>>,
     wants_output: bool,
     plan: Vec<(String, Tree)>,
     statements: Vec<Statement>,
@@ -146,35 +151,22 @@ impl<'a> Model<'a> {
     fn of(pipeline: &'a Pipeline, context: &'a Context, artifact: &Archive, findings: &mut Findings) -> Option<Self> {
         let manifest = &pipeline.manifest;
         let name = manifest.name.value.as_str();
-        let steps: Vec<(&Step, Span)> = manifest.steps.value.iter().map(|step| (&step.value, step.span)).collect();
-        let graph = manifest.graph();
-        let known = |need: &String| graph.iter().any(|(name, _)| name == need);
-        let unique =
-            graph.iter().enumerate().all(|(at, (name, _))| graph.iter().take(at).all(|(other, _)| other != name));
-        if graph.is_empty() || !unique || !graph.iter().all(|(_, needs)| needs.iter().all(known)) {
-            return None;
-        }
         let profiles = manifest.compute.iter().map(|(name, _)| name.value.as_str());
-        if !graph.iter().map(|(step, _)| step.as_str()).chain(profiles).chain([name]).all(is_name) {
+        let mut names = BTreeSet::new();
+        // States are called like steps, inside a map too.
+        let unique = manifest.all_steps().all(|step| names.insert(step.name.value.as_str()));
+        if !unique || !profiles.chain([name]).all(is_name) {
             return None;
         }
-        let flow = dag::structure(&graph).ok()?;
         let tags = users_tags(manifest);
         let read = outputs_read(manifest);
         let packed = packed(pipeline);
         let files: Vec<_> = packed.iter().map(|(path, file)| (path.as_ref(), file.bytes.as_slice())).collect();
-        let mut made = Vec::new();
-        for (step, span) in steps {
-            let profile = manifest.profile_of(step).map(|(name, compute)| (name.value.as_str(), &compute.value));
-            let mut bench = bench(name, step, profile, (artifact, &files), &tags);
-            bench.wants_output = read.contains(step.name.value.as_str());
-            let profile = profile.map(|(name, _)| name).filter(|_| bench.profile.is_some());
-            made.push(make((step, span), profile, bench, findings)?);
-        }
-        let body = Body { flow, steps: made };
+        let maker = Maker { manifest, name, artifact, files: &files, tags: &tags, read: &read };
+        let body = maker.body(&manifest.steps.value, false, findings)?;
         let mut profiles = Vec::new();
         for (profile, compute) in manifest.compute.iter() {
-            if body.steps.iter().any(|made| made.profile == Some(profile.value.as_str())) {
+            if body.steps.iter().any(|made| made.profiles().contains(&profile.value.as_str())) {
                 profiles.push((profile, compute.value.kind()?));
             }
         }
@@ -195,7 +187,7 @@ impl<'a> Model<'a> {
         let (template, changes) = hatches::apply(self.manifest, template, &mut origins, findings);
         let sizes = checks::sizes::measure(&template, &machine, &plan);
         let pipeline = self.name.to_owned();
-        let uploads = self.body.steps.iter().flat_map(|made| made.uploads.iter().cloned()).collect();
+        let uploads = self.body.all().into_iter().flat_map(|made| made.uploads.iter().cloned()).collect();
         let tags = self.stack_tags();
         Compiled { pipeline, template, plan, artifact, uploads, tags, origins, brought, changes, machine, sizes }
     }
@@ -246,9 +238,19 @@ impl<'a> Model<'a> {
 }
 
 impl Made<'_> {
+    fn all_inside(&self) -> Vec<&Made<'_>> {
+        self.inner.iter().flat_map(Body::all).collect()
+    }
+
     /// The profiles that it runs on.
     fn profiles(&self) -> Vec<&str> {
-        self.profile.into_iter().collect()
+        let mut profiles: Vec<&str> = self.profile.into_iter().collect();
+        for profile in self.inner.iter().flat_map(|inner| &inner.steps).flat_map(Made::profiles) {
+            if !profiles.contains(&profile) {
+                profiles.push(profile);
+            }
+        }
+        profiles
     }
 }
 
@@ -259,22 +261,49 @@ impl Body<'_> {
             let kept = made.plan.iter().map(|(key, tree)| (key.clone(), form(tree)));
             (made.step.name.value.clone(), Value::Object(kept.collect()))
         };
-        self.steps.iter().map(entry).collect()
+        self.all().into_iter().map(entry).collect()
+    }
+
+    /// Every step, those inside others after them.
+    fn all(&self) -> Vec<&Made<'_>> {
+        let with_inner = |made| std::iter::once(made).chain(Made::all_inside(made));
+        self.steps.iter().flat_map(with_inner).collect()
+    }
+
+    /// The steps outside whose output one of these reads.
+    fn outer_outputs(&self) -> BTreeSet<String> {
+        let own = |name: &String| self.steps.iter().any(|made| made.step.name.value == *name);
+        let steps = self.steps.iter().map(|made| made.step);
+        steps.flat_map(outputs_of).filter(|name| !own(name)).collect()
     }
 }
 
-/// The names of the steps whose output some text names.
+/// The names of the steps whose output some text names, and of those inside a map whose output is the map's.
 fn outputs_read(manifest: &Manifest) -> BTreeSet<String> {
-    let texts = manifest.steps.iter().flat_map(|step| {
-        let of_kinds = step.kinds().into_iter().flat_map(|(_, _, kind)| steps::templates(kind));
-        of_kinds.map(|text| text.value).chain(step.value.when.as_ref().map(|when| when.value.as_str()))
-    });
-    let paths = texts.filter(|text| text.contains("{{")).flat_map(|text| late::of(text));
-    let names = paths.filter_map(|path| match path.root {
-        Root::Output(step) => Some(step),
-        Root::Item | Root::Index | Root::Count => None,
-    });
-    names.collect()
+    let mut read: BTreeSet<String> = manifest.all_steps().flat_map(|step| outputs_of(step)).collect();
+    for step in manifest.steps.iter() {
+        let last = step.map.as_ref().filter(|_| read.contains(&step.name.value)).and_then(|map| map.last());
+        let last = last.map(|last| last.name.value.clone());
+        read.extend(last);
+    }
+    read
+}
+
+fn outputs_of(step: &Step) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut look = |text: &str| {
+        if text.contains("{{") {
+            names.extend(late::of(text).into_iter().filter_map(|path| match path.root {
+                Root::Output(step) => Some(step),
+                Root::Item | Root::Index | Root::Count => None,
+            }));
+        }
+    };
+    for (_, _, kind) in step.kinds() {
+        steps::templates(kind).into_iter().for_each(|text| look(text.value));
+    }
+    step.when.iter().for_each(|when| look(when));
+    names
 }
 
 /// The user's tags, in the order written.
@@ -282,43 +311,103 @@ fn users_tags(manifest: &Manifest) -> Vec<(String, String)> {
     manifest.tags.iter().map(|(key, value)| (key.value.clone(), value.value.clone())).collect()
 }
 
-fn bench<'a>(
-    pipeline: &'a str,
-    step: &'a Step,
-    profile: Option<(&'a str, &'a Compute)>,
-    (artifact, files): (&'a Archive, &'a [(&'a str, &'a [u8])]),
-    tags: &'a [(String, String)],
-) -> Bench<'a> {
-    let possible = step.kind().map_or(&[][..], |kind| kind.runs_on().possible());
-    let key = profile.and_then(|(_, compute)| compute.kind()).map(|kind| kind.key());
-    Bench {
-        pipeline,
-        step: &step.name.value,
-        archive: &artifact.sha256,
-        profile: profile.filter(|_| key.is_some_and(|key| possible.contains(&key))),
-        tags,
-        retried: step.retry.is_some(),
-        wants_output: false,
-        siblings: None,
-        folder: step.from_job.as_ref().map(|from| from.folder.as_str()),
-        plan: Vec::new(),
-        statements: Vec::new(),
-        resources: Vec::new(),
-        files,
-        uploads: Vec::new(),
-        hosts: Vec::new(),
-        secrets: Vec::new(),
+/// What is needed to make steps.
+struct Maker<'a, 'b> {
+    manifest: &'a Manifest,
+    name: &'a str,
+    artifact: &'b Archive,
+    /// The files of the pipeline's folder: path and bytes.
+    files: &'b [(&'b str, &'b [u8])],
+    tags: &'b [(String, String)],
+    /// Names of the steps whose output others read.
+    read: &'b BTreeSet<String>,
+}
+
+impl<'a> Maker<'a, '_> {
+    /// A body of steps; `None` when steps and needs do not fit together, which the language's rules report.
+    fn body(&self, steps: &'a [Spanned<Step>], inside: bool, findings: &mut Findings) -> Option<Body<'a>> {
+        let graph = graph_of(steps);
+        let names: Vec<&str> = steps.iter().map(|step| step.name.value.as_str()).collect();
+        let known: BTreeSet<&str> = names.iter().copied().collect();
+        let whole = graph.iter().all(|(_, needs)| needs.iter().all(|need| known.contains(need.as_str())));
+        if graph.is_empty() || known.len() != names.len() || !whole || !names.iter().all(|name| is_name(name)) {
+            return None;
+        }
+        let flow = dag::structure(&graph).ok()?;
+        let siblings = inside.then(|| names.clone());
+        let made = steps.iter().map(|step| self.step(&step.value, step.span, siblings.clone(), findings));
+        Some(Body { flow, steps: made.collect::<Option<_>>()? })
+    }
+
+    /// Lets a step's kind do its work.
+    fn step(
+        &self,
+        step: &'a Step,
+        span: Span,
+        siblings: Option<Vec<&'a str>>,
+        findings: &mut Findings,
+    ) -> Option<Made<'a>> {
+        let kind = step.kind()?;
+        let profile = self.manifest.profile_of(step).filter(|(_, compute)| {
+            compute.value.kind().is_some_and(|profile| kind.runs_on().possible().contains(&profile.key()))
+        });
+        let mut bench = Bench {
+            pipeline: self.name,
+            step: &step.name.value,
+            archive: &self.artifact.sha256,
+            profile: profile.map(|(name, compute)| (name.value.as_str(), &compute.value)),
+            tags: self.tags,
+            retried: step.retry.is_some(),
+            wants_output: self.read.contains(&step.name.value),
+            siblings: siblings.as_deref(),
+            folder: step.from_job.as_ref().map(|from| from.folder.as_str()),
+            plan: Vec::new(),
+            statements: Vec::new(),
+            resources: Vec::new(),
+            files: self.files,
+            uploads: Vec::new(),
+            hosts: Vec::new(),
+            secrets: Vec::new(),
+        };
+        let work = kind.work(&mut bench)?;
+        check_bench(&bench, step, findings);
+        if let Some(when) = step.when.as_ref().filter(|when| late::of(when).is_empty()) {
+            let of_job = step.from_job.as_ref().is_some_and(|from| from.when);
+            let key = if of_job { "jobWhen" } else { "when" };
+            bench.plan.push((key.to_owned(), Tree::Text(Argument::Users(when.value.clone()))));
+        }
+        if let Some(from) = step.from_job.as_ref().filter(|from| !from.params.is_empty()) {
+            bench.plan.push(("jobParams".to_owned(), Tree::Fixed(from.plan())));
+        }
+        if matches!(&work, Work::Map(map) if map.distributed) {
+            bench.statements.extend(map::statements(self.name));
+        }
+        let inner = match kind.inner() {
+            [] => None,
+            inner => Some(self.body(inner, true, findings)?),
+        };
+        let Bench { wants_output, plan, statements, resources, uploads, hosts, secrets, .. } = bench;
+        let profile = profile.map(|(name, _)| name.value.as_str());
+        Some(Made {
+            step,
+            span,
+            profile,
+            work,
+            inner,
+            siblings,
+            wants_output,
+            plan,
+            statements,
+            resources,
+            uploads,
+            hosts,
+            secrets,
+        })
     }
 }
 
-/// Lets a step's kind do its work.
-fn make<'a>(
-    (step, span): (&'a Step, Span),
-    profile: Option<&'a str>,
-    mut bench: Bench<'_>,
-    findings: &mut Findings,
-) -> Option<Made<'a>> {
-    let work = step.kind()?.work(&mut bench)?;
+/// Reports arguments that a service would refuse for their length, and an output that nobody could fetch.
+fn check_bench(bench: &Bench<'_>, step: &Step, findings: &mut Findings) {
     let limits = [(Host::Ec2, "EMR", steps::ARGUMENTS_LIMIT), (Host::Ecs, "ECS", OVERRIDES_LIMIT)];
     for (_, service, limit) in limits.into_iter().filter(|(host, ..)| bench.hosts.contains(host)) {
         let arguments = bench.plan.iter().filter(|(key, _)| key == "args");
@@ -332,16 +421,6 @@ fn make<'a>(
                 .help("run it on `emr`, or let it write its result where the other step reads it"),
         );
     }
-    if let Some(when) = step.when.as_ref().filter(|when| late::of(when).is_empty()) {
-        let of_job = step.from_job.as_ref().is_some_and(|from| from.when);
-        let key = if of_job { "jobWhen" } else { "when" };
-        bench.plan.push((key.to_owned(), Tree::Text(Argument::Users(when.value.clone()))));
-    }
-    if let Some(from) = step.from_job.as_ref().filter(|from| !from.params.is_empty()) {
-        bench.plan.push(("jobParams".to_owned(), Tree::Fixed(from.plan())));
-    }
-    let Bench { wants_output, plan, statements, resources, uploads, hosts, secrets, .. } = bench;
-    Some(Made { step, span, profile, work, wants_output, plan, statements, resources, uploads, hosts, secrets })
 }
 
 /// Whether a name of the user's may become part of state names, ids and expressions. The language's rules say what is

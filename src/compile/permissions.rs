@@ -17,7 +17,7 @@ use crate::source::Spanned;
 pub(super) fn of_machine(integrations: &[Integration], model: &Model<'_>) -> Vec<Statement> {
     let of_integrations = integrations.iter().flat_map(|integration| (integration.permissions)(model.name));
     let of_profiles = model.profiles.iter().flat_map(|(_, kind)| kind.statements());
-    let of_steps = model.body.steps.iter().flat_map(|made| made.statements.iter().cloned());
+    let of_steps = model.body.all().into_iter().flat_map(|made| made.statements.iter().cloned());
     let mut statements = policy::joined(of_integrations.chain(of_profiles).chain(of_steps));
     // https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
     statements.push(

@@ -62,7 +62,7 @@ pub(super) fn build(
         out.add(frame::COMPUTE_PROFILE, compute, instance_profile());
     }
     if hosts.contains(&Host::Ecs) {
-        let secrets: Vec<Secret> = model.body.steps.iter().flat_map(|made| made.secrets.iter().cloned()).collect();
+        let secrets: Vec<Secret> = model.body.all().into_iter().flat_map(|made| made.secrets.iter().cloned()).collect();
         out.add(frame::TASK_LOGS, name, ecs::log_group(model.name));
         out.add(frame::EXECUTION_ROLE, compute, ecs::execution_role(&secrets));
     }
@@ -81,7 +81,7 @@ pub(super) fn build(
         }
     }
     out.add(frame::REGISTRATION, name, registration(model, plan));
-    for made in &model.body.steps {
+    for made in model.body.all() {
         for (id, resource) in &made.resources {
             out.add(id.clone(), made.span, resource.clone());
         }
@@ -135,7 +135,7 @@ fn secrets_of_clusters<'a>(model: &Model<'a>) -> Vec<&'a Spanned<String>> {
 
 /// The services under which some step runs.
 fn hosts(model: &Model<'_>) -> BTreeSet<Host> {
-    model.body.steps.iter().flat_map(|made| made.hosts.iter().copied()).collect()
+    model.body.all().into_iter().flat_map(|made| made.hosts.iter().copied()).collect()
 }
 
 /// Resources of profiles, each with the place of its profile.

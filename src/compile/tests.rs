@@ -624,7 +624,8 @@ fn drop_each(node: &Node, pipeline: &Pipeline, effects: &mut BTreeSet<String>) {
 
 fn outcome(node: &Node, pipeline: &Pipeline) -> Option<String> {
     let manifest: Manifest = de::from_node(node).ok()?;
-    let pipeline = Pipeline { manifest, path: pipeline.path.clone(), folder: pipeline.folder.clone(), shared: BTreeMap::new() };
+    let pipeline =
+        Pipeline { manifest, path: pipeline.path.clone(), folder: pipeline.folder.clone(), shared: BTreeMap::new() };
     let context =
         Context { space: "prod".to_owned(), today: jiff::civil::date(2026, 11, 22), listeners: Default::default() };
     let compiled = compile(&pipeline, &context, &mut Findings::new())?;

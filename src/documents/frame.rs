@@ -233,6 +233,38 @@ const SAID: &str = concat!(
     r#"$said := $text = "" ? $substring($cause, 0, 1000) : $text & ($log = "" ? "" : "; log: " & $log)"#,
 );
 
+/// What an item of a map yields when all is well: the output of its last step, if others read it.
+pub fn item_done(last: Option<&str>) -> Value {
+    let output = last.map(|step| format!(", \"output\": $states.input.`{step}`.output")).unwrap_or_default();
+    json!(code(&format!("{{\"status\": \"SUCCEEDED\"{output}}}")))
+}
+
+/// What an item of a map yields when one of its steps failed.
+pub fn item_failed() -> Value {
+    let cause = earliest_failure();
+    let cause = cause.trim_start_matches("{%").trim_end_matches("%}").trim();
+    json!(code(&format!("{{\"status\": \"FAILED\", \"index\": $index, \"cause\": {cause}}}")))
+}
+
+/// Results with a map recorded: it has failed when more of its items have than may.
+pub fn record_items(key: &str, what: &str, tolerate: (Option<u32>, Option<u32>), output: bool) -> Value {
+    let most = match tolerate {
+        (Some(failures), _) => failures.to_string(),
+        (None, Some(percent)) => format!("$count($all) * {percent} / 100"),
+        (None, None) => "0".to_owned(),
+    };
+    let output = if output { ", \"output\": [$all.output]" } else { "" };
+    json!(code(&format!(
+        "($all := $states.result; $bad := $all[status = \"FAILED\"]; $merge([$states.input, {{{key}: \
+         $count($bad) <= {most} ? {{\"status\": \"SUCCEEDED\", \"failed\": $count($bad){output}}} : \
+         {{\"status\": \"FAILED\", \"what\": {what}, \"error\": \"dpc.ItemsFailed\", \"at\": $now(), \
+         \"cause\": $string($count($bad)) & \" of \" & $string($count($all)) & \" items failed, the first of them item \" & \
+         $string($bad[0].index) & \": \" & $substring($bad[0].cause, 0, 800)}}}}]))",
+        key = quoted(key),
+        what = quoted(what),
+    )))
+}
+
 /// That a step has succeeded, or was skipped by its own `when`.
 pub fn done(step: &str) -> String {
     format!("$states.input.`{step}`.status in [\"SUCCEEDED\", \"SKIPPED\"]")
@@ -274,10 +306,15 @@ pub fn out_of_time() -> String {
     code(&format!("\"{TIMEOUT_ERROR}\" in $states.input.*.error or $not(\"FAILED\" in $states.input.*.status)"))
 }
 
-/// Where the output of a step lies in the account's bucket, as an expression.
-pub fn output_key(pipeline: &str, step: &str) -> Value {
-    let before = format!("{}outputs/", names::logs_prefix(pipeline));
-    json!(code(&format!("{} & $input.run.id & {}", quoted(&before), quoted(&format!("/{step}.json")))))
+/// Where the output of a step lies in the account's bucket, as an expression; one for each item of a map.
+pub fn output_key(pipeline: &str, step: &str, in_map: bool) -> Value {
+    let before = quoted(&format!("{}outputs/", names::logs_prefix(pipeline)));
+    let after = if in_map {
+        format!("{} & $string($index) & \".json\"", quoted(&format!("/{step}/")))
+    } else {
+        quoted(&format!("/{step}.json"))
+    };
+    json!(code(&format!("{before} & $input.run.id & {after}")))
 }
 
 /// Fetches what a step has put out:

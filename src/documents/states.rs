@@ -51,6 +51,8 @@ pub enum State {
     Pass(Pass),
     /// Runs branches at once.
     Parallel(Parallel),
+    /// Runs the same states for many items.
+    Map(Box<MapState>),
     /// Runs what a user wrote, in a branch of its own.
     #[serde(rename = "Parallel")]
     Enclosed(Box<Enclosed>),
@@ -233,6 +235,60 @@ impl Enclosed {
     }
 }
 
+/// See [`State::Map`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct MapState {
+    /// For people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// The items: a list, or an expression that yields one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub items: Option<Value>,
+    /// What reads the items.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub item_reader: Option<Value>,
+    /// What each item becomes.
+    pub item_selector: Value,
+    /// How many run at once.
+    pub max_concurrency: u32,
+    /// How many may fail, of a distributed map.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tolerated_failure_count: Option<u32>,
+    /// How many of a hundred may fail, of a distributed map.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tolerated_failure_percentage: Option<u32>,
+    /// Part of the names of a distributed map's runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// What runs for each.
+    pub item_processor: Processor,
+    /// Where the results go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result_writer: Option<Value>,
+    /// What is tried again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub retry: Vec<Retrier>,
+    /// Where failures go.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub catch: Vec<Catcher>,
+    /// What the next state gets.
+    pub output: Value,
+    /// The next state.
+    pub next: String,
+}
+
+/// The states of a map and how they run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Processor {
+    /// `Mode` and, of a distributed one, `ExecutionType`.
+    pub processor_config: Value,
+    /// The states.
+    #[serde(flatten)]
+    pub states: States,
+}
+
 /// See [`State::Fail`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -264,6 +320,9 @@ impl State {
             State::Enclosed(inside) => {
                 inside.catch.iter().map(|catcher| catcher.next.as_str()).chain([inside.next.as_str()]).collect()
             }
+            State::Map(map) => {
+                map.catch.iter().map(|catcher| catcher.next.as_str()).chain([map.next.as_str()]).collect()
+            }
             State::Fail(_) | State::Succeed(_) => Vec::new(),
         }
     }
@@ -272,6 +331,7 @@ impl State {
     pub fn branches(&self) -> &[States] {
         match self {
             State::Parallel(parallel) => &parallel.branches,
+            State::Map(map) => std::slice::from_ref(&map.item_processor.states),
             State::Choice(_)
             | State::Task(_)
             | State::Pass(_)

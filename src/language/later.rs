@@ -21,7 +21,6 @@ const NOT_HERE: &str = "use `alerts: [{ events: [FAILED], email: team@example.co
 
 /// In paths, `*` is every value of a mapping, and `[]` every item of a list, or the value itself where it is no list.
 const KEYS: &[Key] = &[
-    key("steps.[]", "map", "write one step for each item"),
     key("steps.[]", "sql", STEP_KIND),
     key("steps.[]", "check", "compare in a `shell` step that fails when the numbers differ"),
     key("steps.[]", "worker", STEP_KIND),

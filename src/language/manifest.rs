@@ -144,10 +144,17 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// Every step with its needs, in the order written.
+    /// Every step with its needs, in the order written; those inside a map are the map's own affair.
     pub fn graph(&self) -> Vec<(String, Vec<String>)> {
-        let needs = |step: &Step| step.needs.iter().map(|need| need.value.step.clone()).collect();
-        self.steps.value.iter().map(|step| (step.name.value.clone(), needs(&step.value))).collect()
+        graph_of(&self.steps.value)
+    }
+
+    /// Every step, those inside a map after it.
+    pub fn all_steps(&self) -> impl Iterator<Item = &Spanned<Step>> {
+        self.steps
+            .value
+            .iter()
+            .flat_map(|step| std::iter::once(step).chain(step.map.iter().flat_map(|map| map.steps.value.iter())))
     }
 
     /// The profile that a step runs on: the one that it names, or the only one.
@@ -158,6 +165,12 @@ impl Manifest {
             None => profiles.next().filter(|_| self.compute.len() == 1),
         }
     }
+}
+
+/// Steps with their needs, in the order written.
+pub fn graph_of(steps: &[Spanned<Step>]) -> Vec<(String, Vec<String>)> {
+    let needs = |step: &Step| step.needs.iter().map(|need| need.value.step.clone()).collect();
+    steps.iter().map(|step| (step.name.value.clone(), needs(&step.value))).collect()
 }
 
 /// How a time becomes the partition that a run produces.

@@ -262,7 +262,7 @@ impl Workspace {
 
     /// The folders of the jobs that a pipeline uses.
     fn shared(&self, manifest: &Manifest) -> BTreeMap<String, Arc<Folder>> {
-        let used = manifest.steps.iter().filter_map(|step| step.from_job.as_ref());
+        let used = manifest.all_steps().filter_map(|step| step.from_job.as_ref());
         used.filter_map(|from| Some((from.folder.clone(), Arc::clone(self.shared.get(&from.folder)?)))).collect()
     }
 
@@ -368,6 +368,9 @@ impl Source {
         rules::templates::keep_to_the_known(&node, findings);
         let mut manifest = manifest?;
         jobs::attach(&mut manifest.steps.value, &made);
+        for map in manifest.steps.value.iter_mut().filter_map(|step| step.value.map.as_mut()) {
+            jobs::attach(&mut map.value.steps.value, &made);
+        }
         defaults.fill(&mut manifest);
         if let Some(environment) = environment {
             manifest.params.0.iter_mut().for_each(|(_, param)| param.value.choose(&environment.name));

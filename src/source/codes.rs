@@ -170,8 +170,11 @@ codes! {
     LatePath = "420" "more than a path";
     UnknownOutput = "421" "output of no step";
     NotUpstream = "422" "output of a step that is not waited for";
+    NoOutput = "423" "step has no output";
     OutsideMap = "424" "item outside a map";
     BadWhen = "425" "not a condition";
+    BadMap = "426" "map cannot run like this";
+    MapTimeout = "427" "time-out of a map";
     BadDuration = "440" "not a duration";
     DurationOutOfRange = "441" "duration is too short or too long";
     BadRetry = "442" "retry is out of bounds";

@@ -199,9 +199,13 @@ impl Bench<'_> {
             .enumerate()
             .map(|(at, piece)| match piece {
                 Piece::Late(late) => format!("$string({})", self.late(&late)),
-                Piece::Early(early) if early.contains("{{") => {
+                Piece::Early(early) if early.contains("{{") || is_own(text) && early.contains("${") => {
                     let at = at.to_string();
-                    inner.push((at.clone(), Tree::Text(Argument::Users(early))));
+                    let early = match text {
+                        Argument::Own(_) => Argument::Own(early),
+                        Argument::Users(_) => Argument::Users(early),
+                    };
+                    inner.push((at.clone(), Tree::Text(early)));
                     self.read(&here.iter().copied().chain([at.as_str()]).collect::<Vec<_>>())
                 }
                 Piece::Early(early) => states::literal(&early),
@@ -258,6 +262,10 @@ fn member(expression: String, key: &str) -> String {
     } else {
         format!("{expression}.`{key}`")
     }
+}
+
+fn is_own(text: &Argument) -> bool {
+    matches!(text, Argument::Own(_))
 }
 
 fn is_late(text: &Argument) -> bool {

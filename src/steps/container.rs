@@ -118,7 +118,8 @@ impl Container {
             ("DPC_PARTITION", "{{ run.partition }}"),
         ];
         let own = own.map(|(name, value)| (name.to_owned(), Argument::Own(value.to_owned())));
-        let users = self.environment.iter().map(|(name, value)| (name.value.clone(), Argument::Users(value.value.clone())));
+        let users =
+            self.environment.iter().map(|(name, value)| (name.value.clone(), Argument::Users(value.value.clone())));
         let all: Vec<(String, Argument)> = own.into_iter().chain(users).collect();
         let late: Vec<bool> = all.iter().map(|(_, value)| !late::of(value.text()).is_empty()).collect();
         let tree = all.into_iter().map(|(name, value)| (name, Tree::Text(value))).collect();

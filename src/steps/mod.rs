@@ -11,6 +11,7 @@ pub mod container;
 pub mod glue;
 mod job;
 pub mod lambda;
+pub mod map;
 mod need;
 pub mod pipeline;
 mod retry;
@@ -78,6 +79,8 @@ pub struct Step {
     pub container: Option<Spanned<container::Container>>,
     /// Invokes a Lambda function.
     pub lambda: Option<Spanned<lambda::Lambda>>,
+    /// Runs steps once for each of many items.
+    pub map: Option<Spanned<map::MapStep>>,
     /// Runs a Glue job.
     pub glue: Option<Spanned<glue::Glue>>,
     /// Submits a job to AWS Batch.
@@ -110,6 +113,11 @@ pub trait Kind {
     /// The same for values of any shape.
     fn values(&self) -> Vec<&Spanned<source::Tree>> {
         Vec::new()
+    }
+
+    /// The steps inside it.
+    fn inner(&self) -> &[Spanned<Step>] {
+        &[]
     }
 
     /// What it becomes. Retry, time-out, catcher, output and next state are the caller's. `None` where the profile is of a
@@ -156,6 +164,8 @@ pub enum Work {
     Task(Box<Task>),
     /// States as a user wrote them.
     Enclosed(Box<Enclosed>),
+    /// The steps inside it, for each of many items.
+    Map(Box<map::MapWork>),
 }
 
 /// A kind of step: its key, and where in it texts may hold `{{ }}` (`[]` is any item, `*` any value, `**` anything below).
@@ -170,8 +180,17 @@ pub struct KindOfStep {
 }
 
 /// Every kind of step. A new kind is a field of [`Step`], a line here, and a line in [`Step::kinds`].
-pub const KINDS: &[KindOfStep] =
-    &[spark::KIND, shell::KIND, container::KIND, lambda::KIND, glue::KIND, batch::KIND, pipeline::KIND, state::KIND];
+pub const KINDS: &[KindOfStep] = &[
+    spark::KIND,
+    shell::KIND,
+    container::KIND,
+    lambda::KIND,
+    glue::KIND,
+    batch::KIND,
+    pipeline::KIND,
+    map::KIND,
+    state::KIND,
+];
 
 /// One argument.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -232,6 +251,7 @@ impl Step {
             one(&batch::KIND, self.batch.as_ref()),
             one(&pipeline::KIND, self.pipeline.as_ref()),
             one(&state::KIND, self.state.as_ref()),
+            one(&map::KIND, self.map.as_ref()),
         ]
         .into_iter()
         .flatten()
@@ -255,6 +275,13 @@ impl Step {
         }
         if let Some(timeout) = &self.timeout {
             duration(timeout, "timeout", Duration::MINUTE, findings);
+        }
+        if let (Some(timeout), Some(_)) = (&self.timeout, &self.map) {
+            findings.push(
+                Finding::at(Code::MapTimeout, timeout.span, "a `map` has no `timeout` of its own", "")
+                    .why("Step Functions keeps time for tasks, and a map is none")
+                    .help("give its steps a `timeout`, or the pipeline"),
+            );
         }
         if let Some(retry) = &self.retry {
             retry.check(findings);

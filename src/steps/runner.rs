@@ -40,7 +40,9 @@ pub fn arguments(bench: &Bench<'_>, environment: &[(String, String)], command: V
         arguments.extend([own("--in"), own(folder)]);
     }
     if bench.wants_output {
-        let key = format!("{}outputs/{{{{ run.id }}}}/{}.json", names::logs_prefix(bench.pipeline), bench.step);
+        let item = if bench.siblings.is_some() { "/{{ map.index }}" } else { "" };
+        let prefix = names::logs_prefix(bench.pipeline);
+        let key = format!("{prefix}outputs/{{{{ run.id }}}}/{}{item}.json", bench.step);
         arguments.extend([own("--output"), in_bucket(key)]);
     }
     arguments.push(own("--"));

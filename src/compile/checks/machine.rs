@@ -85,7 +85,11 @@ fn graph(scope: &States, place: Place, names: &mut BTreeMap<String, usize>, prob
         if place == Place::Inside && matches!(state, State::Fail(_)) {
             problems.push(format!("state `{name}` ends the execution from inside a branch"));
         }
-        let caught = matches!(state, State::Parallel(parallel) if !parallel.catch.is_empty());
+        let caught = match state {
+            State::Parallel(parallel) => !parallel.catch.is_empty(),
+            State::Map(map) => !map.catch.is_empty(),
+            _ => false,
+        };
         let within = if caught || place == Place::Caught { Place::Caught } else { Place::Inside };
         for branch in state.branches() {
             graph(branch, within, names, problems);
@@ -144,6 +148,9 @@ pub(crate) fn worst_history(machine: &Machine) -> usize {
     2 + scope_history(&machine.body)
 }
 
+/// How many items a list is taken to have that is only known when a run starts.
+const ITEMS: usize = 40;
+
 /// A scope without loops enters each state at most once.
 fn scope_history(scope: &States) -> usize {
     scope.states.iter().map(|(_, state)| state_history(state)).sum()
@@ -162,6 +169,14 @@ fn state_history(state: &State) -> usize {
         State::Enclosed(inside) => {
             let retries: u32 = inside.retry.iter().map(|retrier| retrier.max_attempts).sum();
             4 + 6 * inside.names.len() * (1 + retries as usize)
+        }
+        // As often as there are items; a distributed one's are executions with histories of their own.
+        State::Map(map) => {
+            let distributed = map.item_processor.processor_config.get("Mode").is_some_and(|mode| mode == "DISTRIBUTED");
+            let items = map.items.as_ref().and_then(Value::as_array).map_or(ITEMS, Vec::len);
+            let items = if distributed { 0 } else { items };
+            let attempts = 1 + map.retry.iter().map(|retrier| retrier.max_attempts as usize).sum::<usize>();
+            4 + attempts * items * (3 + scope_history(&map.item_processor.states))
         }
         State::Choice(_) | State::Pass(_) | State::Succeed(_) => 2,
         State::Fail(_) => 1,

@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use super::machine::worst_history;
 use crate::control::plan::Plan;
-use crate::documents::{self, frame};
 use crate::documents::policy;
 use crate::documents::states::Machine;
 use crate::documents::template::Template;
+use crate::documents::{self, frame};
 use crate::source::{Code, Finding, Findings, Span};
 
 /// One measure of a compiled pipeline.

@@ -19,7 +19,9 @@ pub fn schema() -> Schema {
         properties.retain(|key, _| !OF_THE_GRAPH.contains(&key.as_str()));
     }
     for part in ["properties", "$defs"] {
-        let (Some(from), Some(job)) = (head.get(part).and_then(Value::as_object), job.as_object_mut()) else { continue };
+        let (Some(from), Some(job)) = (head.get(part).and_then(Value::as_object), job.as_object_mut()) else {
+            continue;
+        };
         let into = job.entry(part).or_insert_with(|| json!({}));
         if let Some(into) = into.as_object_mut() {
             into.extend(from.iter().map(|(key, value)| (key.clone(), value.clone())));
@@ -28,7 +30,10 @@ pub fn schema() -> Schema {
     if let Some(job) = job.as_object_mut() {
         job.remove("required");
         job.insert("title".to_owned(), json!("JobFile"));
-        job.insert("description".to_owned(), json!("A job: exactly one of the step kinds, with parameters of its own."));
+        job.insert(
+            "description".to_owned(),
+            json!("A job: exactly one of the step kinds, with parameters of its own."),
+        );
     }
     let mut job = Schema::try_from(job).expect("an object is a schema");
     hints::exactly_one(&KINDS.iter().map(|kind| kind.key).collect::<Vec<_>>())(&mut job);

@@ -141,9 +141,11 @@ impl Values<'_> {
         let near = suggest::near(name, known.iter().copied());
         let meant = self.file.params.iter().find(|(name, _)| near == Some(name.value.as_str()));
         match (meant, known.as_slice()) {
-            (Some((meant, _)), _) => finding
-                .and(meant.span, "a parameter with a similar name")
-                .fix(entry.key.span, &meant.value, format!("did you mean `{}`?", meant.value)),
+            (Some((meant, _)), _) => finding.and(meant.span, "a parameter with a similar name").fix(
+                entry.key.span,
+                &meant.value,
+                format!("did you mean `{}`?", meant.value),
+            ),
             (None, []) => finding.and(self.job.place(), "the job").help("remove it: the job has no `params`"),
             (None, _) => finding.and(self.job.place(), "the job").help(format!("it has {}", listed(&known))),
         }

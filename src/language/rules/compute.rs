@@ -1,7 +1,7 @@
 //! Every step has a compute profile, every profile a step.
 
-use crate::language::manifest::Manifest;
 use crate::compute::fargate;
+use crate::language::manifest::Manifest;
 use crate::language::project::Pipeline;
 use crate::source::{Code, Finding, Findings, Spanned};
 use crate::steps::{RunsOn, Step};
@@ -10,14 +10,14 @@ const EXAMPLE: &str = "compute: { cluster: { emr: { release: emr-7.5.0, primary:
 
 pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
     let manifest = &pipeline.manifest;
-    let steps = &manifest.steps.value;
+    let steps: Vec<&Spanned<Step>> = manifest.all_steps().collect();
     let profiles: Vec<&str> = manifest.compute.iter().map(|(name, _)| name.as_str()).collect();
 
     // Profiles that could not be read are not missing as well.
     let lost = profiles.is_empty() && super::misread(findings, manifest.steps.span);
 
     let mut silent = Vec::new();
-    for step in steps {
+    for step in &steps {
         match &step.compute {
             Some(named) if step.kind().is_some_and(|kind| kind.runs_on() == RunsOn::Nothing) => {
                 findings.push(needless(step, named));
@@ -29,7 +29,7 @@ pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
             Some(_) | None => {}
         }
     }
-    for step in steps {
+    for step in &steps {
         findings.extend(wrong_profile(manifest, step));
         size(manifest, step, findings);
     }

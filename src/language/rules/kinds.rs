@@ -13,7 +13,7 @@ pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
         let what = format!("compute profile `{}`", name.value);
         exactly_one(&what, "says no kind", (profile.span, name.span), &kinds, findings);
     }
-    for step in &manifest.steps.value {
+    for step in manifest.all_steps() {
         let given = step.kinds();
         let span_of = |key| given.iter().find(|(given, _, _)| *given == key).map(|(_, span, _)| *span);
         let kinds: Vec<(&str, Option<Span>)> = KINDS.iter().map(|kind| (kind.key, span_of(kind.key))).collect();

@@ -25,7 +25,7 @@ pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
     for (profile, _) in manifest.compute.iter() {
         name("compute profile", profile, findings);
     }
-    for step in &manifest.steps.value {
+    for step in manifest.all_steps() {
         name("step", &step.name, findings);
     }
     for (param, _) in manifest.params.iter() {

@@ -1,12 +1,21 @@
 //! Every need names a step, and no step waits for itself, directly or through others.
 
 use crate::control::dag;
+use crate::language::manifest::graph_of;
 use crate::language::project::Pipeline;
 use crate::source::{Code, Finding, Findings, Spanned, suggest};
 use crate::steps::{Need, Step};
 
 pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
     let steps = &pipeline.manifest.steps.value;
+    body(steps, findings);
+    for map in steps.iter().filter_map(|step| step.map.as_ref()) {
+        body(&map.steps.value, findings);
+    }
+}
+
+/// The steps of a pipeline, or of a map: they need each other and nobody else.
+fn body(steps: &[Spanned<Step>], findings: &mut Findings) {
     for step in steps {
         for (at, need) in step.needs.iter().enumerate() {
             if !steps.iter().any(|other| other.name.value == need.step) {
@@ -22,7 +31,7 @@ pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
     if names.windows(2).any(|pair| pair.first() == pair.last()) {
         return;
     }
-    if let Err(cycle) = dag::structure(&pipeline.manifest.graph()) {
+    if let Err(cycle) = dag::structure(&graph_of(steps)) {
         findings.push(circular(&cycle, steps));
     }
 }

@@ -21,7 +21,7 @@ pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
     for (_, compute) in pipeline.manifest.compute.iter() {
         compute.value.kind().into_iter().flat_map(|kind| kind.files()).for_each(|file| look(file, own, findings));
     }
-    for step in &pipeline.manifest.steps.value {
+    for step in pipeline.manifest.all_steps() {
         let shared = jobs::folder(pipeline, step);
         let place = shared.map_or(own, |(folder, here)| Place { folder, here, from: "the job's file" });
         if let Some(spark) = &step.spark

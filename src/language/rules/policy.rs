@@ -174,7 +174,7 @@ fn tag(
 
 fn kinds(policy: &PolicyFile, rule: &Spanned<Allowed>, manifest: &Manifest, findings: &mut Findings) {
     let Allowed { allow, level, reason } = &rule.value;
-    for step in &manifest.steps.value {
+    for step in manifest.all_steps() {
         for (key, span, _) in step.kinds() {
             if allow.iter().any(|pattern| fits(pattern, key)) {
                 continue;
@@ -214,7 +214,7 @@ fn timeouts(policy: &PolicyFile, rule: &Spanned<Timeout>, manifest: &Manifest, f
     let Timeout { most, required, level, reason } = &rule.value;
     let Some(limit) = Duration::parse(most) else { return };
     let violation = Violation::of(policy, *level, reason, most.span);
-    for step in &manifest.steps.value {
+    for step in manifest.all_steps() {
         match &step.timeout {
             Some(written) if Duration::parse(written).is_some_and(|timeout| timeout > limit) => {
                 let message = format!("`timeout` is {}, longer than the {limit} that are allowed", written.value);

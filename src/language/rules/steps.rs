@@ -16,7 +16,7 @@ pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
         );
     }
     let mut first: HashMap<&str, Span> = HashMap::new();
-    for step in &manifest.steps.value {
+    for step in manifest.all_steps() {
         let name = &step.name;
         match first.get(name.as_str()) {
             None => {

@@ -10,15 +10,18 @@ use crate::steps::{self, KINDS};
 /// Everything that is rendered when a run starts.
 pub fn rendered(manifest: &Manifest) -> impl Iterator<Item = Spanned<&str>> {
     // What a job says knows the job's parameters alone.
-    let own = manifest.steps.iter().filter(|step| step.job.is_none());
+    let own = manifest.all_steps().filter(|step| step.job.is_none());
     let own = own.flat_map(|step| step.kinds().into_iter().flat_map(|(_, _, kind)| steps::templates(kind)));
-    let text = |when: &'_ Spanned<String>| when.span;
-    let whens = manifest.when.iter().map(move |when| Spanned { value: when.value.as_str(), span: text(when) });
-    whens.chain(own).chain(manifest.steps.iter().flat_map(|step| step.value.own_texts()))
+    let whens = manifest.when.iter().map(|when| Spanned { value: when.value.as_str(), span: when.span });
+    whens.chain(own).chain(manifest.all_steps().flat_map(|step| step.value.own_texts()))
 }
 
 /// Whether a template may stand at this path of the tree.
 fn is_rendered(path: &[&str]) -> bool {
+    let path = match path {
+        ["steps", "[]", "map", inner @ ..] if matches!(inner, ["steps", "[]", ..]) => inner,
+        path => path,
+    };
     match path {
         ["when"] | ["steps", "[]", "when"] | ["partition", "from"] => return true,
         ["steps", "[]", "params", _] | ["steps", "[]", "params", _, "[]"] => return true,
@@ -95,7 +98,9 @@ pub fn keep_to_the_known(pipeline: &Node, findings: &mut Findings) {
     if unknown.is_empty() {
         return;
     }
-    let is_inside = |span: Span| unknown.iter().any(|outer| outer.file == span.file && outer.start <= span.start && span.end <= outer.end);
+    let is_inside = |span: Span| {
+        unknown.iter().any(|outer| outer.file == span.file && outer.start <= span.start && span.end <= outer.end)
+    };
     let known = std::mem::take(findings).into_iter().filter(|finding| {
         let inside = finding.primary.as_ref().is_some_and(|label| is_inside(label.span));
         finding.code != Code::TemplateElsewhere || !inside
