@@ -623,7 +623,8 @@ fn drop_each(node: &Node, pipeline: &Pipeline, effects: &mut BTreeSet<String>) {
 }
 
 fn outcome(node: &Node, pipeline: &Pipeline) -> Option<String> {
-    let manifest: Manifest = de::from_node(node).ok()?;
+    let mut manifest: Manifest = de::from_node(node).ok()?;
+    manifest.demands = pipeline.manifest.demands.clone();
     let pipeline =
         Pipeline { manifest, path: pipeline.path.clone(), folder: pipeline.folder.clone(), shared: BTreeMap::new() };
     let context =

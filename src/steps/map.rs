@@ -15,6 +15,7 @@ use crate::documents::frame;
 use crate::documents::policy::Statement;
 use crate::documents::states::code;
 use crate::documents::template::{reference, sub, verbatim};
+use crate::source::schema::hints;
 use crate::source::{self, Code, Finding, Findings, Spanned};
 
 /// Runs steps once for each of many items.
@@ -38,6 +39,7 @@ pub struct MapStep {
 /// What there is an item for.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(transform = hints::exactly_one(&["list", "shards", "objects", "csv", "json"]))]
 pub struct Over {
     /// A list of anything, or one `{{ }}` that yields a list: `{{ params.countries }}`.
     pub list: Option<Spanned<source::Tree>>,
