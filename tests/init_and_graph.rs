@@ -85,7 +85,11 @@ fn every_template_is_fine_as_it_is() {
 fn init_says_which_templates_there_are() {
     let output = dpc(&fresh("init-which"), &["init", "--template", "sparks"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("there are spark, shell, container, event-driven"), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("there are spark, shell, container, event-driven"),
+        "{}",
+        text(&output.stderr)
+    );
 }
 
 #[test]

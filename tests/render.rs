@@ -51,7 +51,8 @@ fn event(name: &str, text: &str) -> PathBuf {
 /// The arguments of a step behind those of the runner.
 fn command<'v>(document: &'v Value, pipeline: usize, step: &str) -> Vec<&'v str> {
     let steps = document.pointer(&format!("/{pipeline}/steps")).and_then(Value::as_array).into_iter().flatten();
-    let step = steps.filter(|other| other["name"] == step).flat_map(|step| step["arguments"]["args"].as_array());
+    let step =
+        steps.filter(|other| other["name"] == step).filter_map(|step| step.pointer("/arguments/args")?.as_array());
     let args = step.flatten().filter_map(Value::as_str);
     args.skip_while(|argument| *argument != "--").skip(1).collect()
 }
@@ -148,7 +149,11 @@ fn what_cannot_be_rendered_is_said() {
         ("many-shapes", "report close --param smaple=1", "no pipeline selected has a parameter `smaple`"),
         ("triggers", "orders --partition 2026-11-21", "`event` is undefined"),
         ("triggers", "orders --partition 2026-11-21", "give the event that would start the run: `--event event.json`"),
-        ("triggers", &format!("orders --event {}", other.display()), "`partition.from` is `{{ event.detail.object.key[16:26] }}`"),
+        (
+            "triggers",
+            &format!("orders --event {}", other.display()),
+            "`partition.from` is `{{ event.detail.object.key[16:26] }}`",
+        ),
         ("triggers", &format!("orders --event {}", broken.display()), "error[DPC202]: cannot read the event in"),
         ("triggers", "orders --event nowhere.json", "error[DPC202]: cannot read the event in `nowhere.json`"),
     ] {

@@ -80,7 +80,10 @@ fn what_is_structurally_broken_does_not_fit() {
         });
         refused += usize::from(!fits);
         if fits != exceptions.contains(&fixture.as_str()) {
-            wrong.push(format!("{fixture} {}", if fits { "fits" } else { "is refused, but stands among the exceptions" }));
+            wrong.push(format!(
+                "{fixture} {}",
+                if fits { "fits" } else { "is refused, but stands among the exceptions" }
+            ));
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");

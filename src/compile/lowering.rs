@@ -9,7 +9,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Body, Made, Model, map};
+use super::{Body, Made, Model, map, outputs};
 use crate::control::dag::Flow;
 use crate::control::render::late;
 use crate::documents::frame;
@@ -226,10 +226,10 @@ impl Lowering<'_> {
 
     fn fetch(&self, made: &Made<'_>) -> Task {
         Task {
-            resource: frame::GET_OBJECT.resource(),
+            resource: outputs::GET_OBJECT.resource(),
             arguments: json!({
                 "Bucket": frame::substitution(frame::BUCKET),
-                "Key": frame::output_key(self.model.name, &made.step.name.value, self.inside),
+                "Key": outputs::output_key(self.model.name, &made.step.name.value, self.inside),
             }),
             ..Task::default()
         }

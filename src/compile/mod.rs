@@ -10,6 +10,7 @@ pub mod hatches;
 mod lowering;
 mod machine;
 mod map;
+mod outputs;
 mod permissions;
 pub mod roles;
 mod stack;

@@ -1,5 +1,8 @@
 //! What a pipeline becomes, from text to documents.
 
+// Reason: the example projects are read from disk, to hold every key of theirs to its effect.
+#![allow(clippy::disallowed_methods)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};

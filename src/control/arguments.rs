@@ -129,7 +129,8 @@ mod tests {
     #[test]
     fn an_instant_becomes_a_label_in_the_zone_of_the_calendar() {
         let event = json!({ "time": "2026-11-21T23:30:00Z" });
-        let found = |zone| of("day", zone, "{{ event.time | label('day') }}", event.clone()).expect("it has a partition");
+        let found =
+            |zone| of("day", zone, "{{ event.time | label('day') }}", event.clone()).expect("it has a partition");
         assert_eq!((found("UTC").as_str(), found("Europe/Berlin").as_str()), ("2026-11-21", "2026-11-22"));
     }
 

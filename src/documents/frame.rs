@@ -6,11 +6,7 @@
 
 use serde_json::{Value, json};
 
-use super::integration::Integration;
-use super::policy::Statement;
 use super::states::{code, quoted};
-use super::template::{reference, sub};
-use crate::control::names;
 use crate::control::run::TIMEOUT_ERROR;
 
 /// Refuses executions that the account function did not start.
@@ -305,41 +301,6 @@ pub fn all_is_well() -> String {
 pub fn out_of_time() -> String {
     code(&format!("\"{TIMEOUT_ERROR}\" in $states.input.*.error or $not(\"FAILED\" in $states.input.*.status)"))
 }
-
-/// Where the output of a step lies in the account's bucket, as an expression; one for each item of a map.
-pub fn output_key(pipeline: &str, step: &str, in_map: bool) -> Value {
-    let before = quoted(&format!("{}outputs/", names::logs_prefix(pipeline)));
-    let after = if in_map {
-        format!("{} & $string($index) & \".json\"", quoted(&format!("/{step}/")))
-    } else {
-        quoted(&format!("/{step}.json"))
-    };
-    json!(code(&format!("{before} & $input.run.id & {after}")))
-}
-
-/// Fetches what a step has put out:
-/// <https://docs.aws.amazon.com/step-functions/latest/dg/supported-services-awssdk.html>.
-pub const GET_OBJECT: Integration = Integration {
-    name: "aws-sdk:s3:getObject",
-    required: &["Bucket", "Key"],
-    optional: &[],
-    permissions: |pipeline| {
-        vec![
-            Statement::allow("ReadOutputs", &["s3:GetObject"])
-                .on(sub(format!(
-                    "arn:${{AWS::Partition}}:s3:::{}/{}outputs/*",
-                    names::BUCKET,
-                    names::logs_prefix(pipeline)
-                )))
-                .when("StringEquals", "aws:ResourceAccount", reference("AWS::AccountId")),
-            Statement::allow("ReadEncryptedOutputs", &["kms:Decrypt"]).on(sub(names::arn("kms", "key/*"))).when(
-                "ForAnyValue:StringEquals",
-                "kms:ResourceAliases",
-                names::KEY_ALIAS,
-            ),
-        ]
-    },
-};
 
 /// The earliest failure as a sentence: ``step `aggregate` failed: Unknown Error. Exception in thread …``. The name that
 /// Step Functions gives to every failure of a job says nothing that the cause does not.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde_json::Value;
 
-use crate::documents::frame;
+use crate::compile::outputs;
 use crate::documents::integration::Integration;
 use crate::documents::states::{Machine, State, States, Task};
 use crate::{compute, steps};
@@ -103,7 +103,7 @@ fn graph(scope: &States, place: Place, names: &mut BTreeMap<String, usize>, prob
 /// Every integration that dpc uses.
 pub(crate) fn known() -> impl Iterator<Item = &'static Integration> {
     let of_compute = compute::INTEGRATIONS.iter().flat_map(|integrations| integrations.iter());
-    of_compute.chain(steps::KINDS.iter().flat_map(|kind| kind.integrations)).chain([&frame::GET_OBJECT])
+    of_compute.chain(steps::KINDS.iter().flat_map(|kind| kind.integrations)).chain([&outputs::GET_OBJECT])
 }
 
 fn parameters(name: &str, task: &Task) -> Vec<String> {

@@ -226,10 +226,12 @@ impl<'a> Expression<'a> {
             };
             count += 1;
             let text = first.text(self.text);
-            if argument.len() == 1 && first.kind == Kind::Text && !text.contains('\\') {
-                if let Err(message) = takes.check(text.trim_matches(['"', '\''])) {
-                    return unfit(range, message);
-                }
+            if argument.len() == 1
+                && first.kind == Kind::Text
+                && !text.contains('\\')
+                && let Err(message) = takes.check(text.trim_matches(['"', '\'']))
+            {
+                return unfit(range, message);
             }
         }
         let bare = arguments.is_empty() && (!is_test || self.word(place + 1) == "(");

@@ -24,7 +24,7 @@ pub fn time(text: &str) -> Result<DateTime, Problem> {
         return Err(refused(format!("write a time too: `{text}T03:00`")));
     }
     let (date, clock) = text.split_once(['T', ' ']).ok_or_else(|| refused(example()))?;
-    let local = clock.trim_end_matches(|letter: char| letter == 'Z' || letter == 'z');
+    let local = clock.trim_end_matches(['Z', 'z']);
     let local = local.split_once(['+', '-']).map_or(local, |(local, _)| local);
     let Some(time) = day(date).and_then(|date| Some(date.to_datetime(of_day(local)?))) else {
         return Err(refused(example()));
