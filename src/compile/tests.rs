@@ -299,7 +299,9 @@ fn no_account_id_but_those_that_access_names() {
     let text = text.replace("read: [", "read: [{ s3: \"s3://other/*\", account: \"222222222222\" }, ");
     let template = compiled(&text).template.to_json();
     let ids: BTreeSet<&str> =
-        template.split(|c: char| !c.is_ascii_digit()).filter(|digits| digits.len() == 12).collect();
+        template.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| word.len() == 12).collect();
+    // A digest may hold twelve digits in a row, between its letters.
+    let ids: BTreeSet<&str> = ids.into_iter().filter(|word| word.bytes().all(|byte| byte.is_ascii_digit())).collect();
     assert_eq!(ids, BTreeSet::from(["222222222222"]));
 }
 
