@@ -206,7 +206,7 @@ fn a_pipeline_s_time_out_is_kept_by_its_tasks() {
     let left = at(&definition, "/States/a/TimeoutSeconds").as_str().expect("it is code");
     assert!(left.contains("$deadline"), "{left}");
     assert!(at(&definition, "/States/Create main/TimeoutSeconds").is_string());
-    assert_eq!(at(&definition, "/States/Timed out/Error"), &json!("dpc.Timeout"));
+    assert_eq!(at(&definition, "/States/Timed out/Error"), &json!(crate::control::run::TIMEOUT_ERROR));
 }
 
 #[test]

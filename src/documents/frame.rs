@@ -7,7 +7,6 @@
 use serde_json::{Value, json};
 
 use super::states::{code, quoted};
-use crate::control::run::TIMEOUT_ERROR;
 
 /// Refuses executions that the account function did not start.
 pub const CHECK_INPUT: &str = "Check input";
@@ -21,6 +20,8 @@ pub const SUCCEEDED: &str = "Succeeded";
 pub const FAILED: &str = "Failed";
 /// The end of a run that took longer than its pipeline's `timeout`.
 pub const TIMED_OUT: &str = "Timed out";
+/// The error of that end, by which the account function knows it: `control::run` has the same.
+pub const TIMEOUT_ERROR: &str = "dpc.Timeout";
 /// The error by which a failure leaves its branch, its record as the cause.
 pub const CARRIED: &str = "dpc.Carried";
 
