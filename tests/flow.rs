@@ -3,7 +3,7 @@
 //!
 //! One account, set up once; its parts are pipelines of one project, and the slowest runs beside the others.
 
-#![allow(clippy::disallowed_methods, clippy::panic, clippy::unwrap_used)] // Tests may touch the world.
+#![allow(clippy::disallowed_methods, clippy::panic, clippy::unwrap_used, clippy::indexing_slicing)] // Tests may touch the world.
 
 mod support;
 

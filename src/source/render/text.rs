@@ -18,6 +18,9 @@ const AROUND: usize = 3;
 /// Labels of one file further apart than this many bytes are drawn apart.
 const APART: usize = 20_000;
 
+/// A fix of more lines than these is told, not drawn: the renderer's work grows with the square of their number.
+const PATCHED: usize = 60;
+
 /// How text is drawn.
 #[derive(Clone, Copy, Debug)]
 pub struct TextStyle {
@@ -76,7 +79,10 @@ fn groups<'a>(files: &'a Files, finding: &'a Finding) -> Vec<Group<'a>> {
         group = group.element(Level::HELP.message(&**help));
     }
     let mut groups = vec![group];
-    if let Some(fix) = &finding.fix {
+    let fix = finding.fix.as_ref();
+    if let Some(fix) = fix.filter(|fix| files.text_of(fix.span).lines().nth(PATCHED).is_some()) {
+        groups.push(Group::with_title(Level::HELP.secondary_title(&*fix.message)));
+    } else if let Some(fix) = fix {
         let window = Window::around(files, fix.span.file, fix.span.start as usize..fix.span.end as usize);
         let patch = Patch::new(window.range(fix.span), &*fix.replacement);
         let snippet =
@@ -109,8 +115,9 @@ fn by_file<'a>(files: &Files, finding: &'a Finding) -> Vec<(FileId, Vec<Mark<'a>
 
 fn snippet<'a>(files: &'a Files, file: FileId, marks: &[Mark<'a>]) -> Snippet<'a, Annotation<'a>> {
     let start = marks.iter().map(|(_, label)| label.span.start).min().unwrap_or_default();
-    let end = marks.iter().map(|(_, label)| label.span.end).max().unwrap_or_default();
-    let window = Window::around(files, file, start as usize..end as usize);
+    // Only the first line of each is marked: what follows would be given to the renderer for nothing.
+    let ends = marks.iter().map(|(_, label)| label.span.start as usize + first_line(files.text_of(label.span)).len());
+    let window = Window::around(files, file, start as usize..ends.max().unwrap_or_default());
     let annotations = marks.iter().map(|(kind, label)| {
         let annotation = kind.span(window.first_line_of(label.span));
         if label.text.is_empty() { annotation } else { annotation.label(&*label.text) }
@@ -148,7 +155,10 @@ impl<'a> Window<'a> {
     fn first_line_of(&self, span: Span) -> Range<usize> {
         let range = self.range(span);
         let marked = self.text.get(range.clone()).unwrap_or_default();
-        let line = marked.split(['\n', '\r']).next().unwrap_or_default().trim_end();
-        range.start..range.start + line.len()
+        range.start..range.start + first_line(marked).len()
     }
+}
+
+fn first_line(text: &str) -> &str {
+    text.split(['\n', '\r']).next().unwrap_or_default().trim_end()
 }
