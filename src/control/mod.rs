@@ -10,6 +10,7 @@ pub mod cron;
 pub mod dag;
 pub mod digest;
 pub mod duration;
+pub mod message;
 pub mod moment;
 pub mod names;
 pub mod nesting;
