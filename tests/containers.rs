@@ -1,7 +1,7 @@
 //! Steps in containers and on EMR Serverless, from the YAML to their logs, and what becomes of them when their run is
 //! stopped.
 
-#![allow(clippy::disallowed_methods, clippy::panic, clippy::unwrap_used)] // Tests may touch the world.
+#![allow(clippy::disallowed_methods, clippy::panic, clippy::unwrap_used, clippy::indexing_slicing)] // Tests may touch the world.
 
 mod support;
 
