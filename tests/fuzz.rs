@@ -5,7 +5,7 @@
 //! `DPC_FUZZ_SECONDS` says how long, `DPC_FUZZ_SEED` begins where a failure was.
 
 // Reason: a mutation picks places of what it has just measured, and a fuzzer that panics says so itself.
-#![allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 #![allow(clippy::disallowed_methods)]
 
 use std::path::{Path, PathBuf};
