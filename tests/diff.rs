@@ -1,6 +1,6 @@
 //! `dpc diff` as whole invocations, without AWS: against templates that `dpc synth` wrote before.
 
-#![allow(clippy::disallowed_methods, clippy::unwrap_used)] // Tests may touch the world.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::panic)] // Tests may touch the world.
 
 mod support;
 
