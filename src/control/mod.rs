@@ -18,6 +18,7 @@ pub mod parallel;
 pub mod params;
 pub mod partition;
 pub mod plan;
+pub mod range;
 pub mod registry;
 pub mod render;
 pub mod run;
