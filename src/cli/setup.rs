@@ -387,7 +387,7 @@ mod tests {
     #[test]
     fn the_templates_travel_with_the_request() {
         for template in [BOOTSTRAP, ACCOUNT] {
-            assert!(template.len() <= changes::INLINE_LIMIT * 8 / 10);
+            assert!(template.len() <= changes::INLINE_LIMIT * 9 / 10);
         }
     }
 

@@ -68,6 +68,8 @@ pub enum Body {
         /// Who says so.
         by: String,
     },
+    /// Is anybody there? Changes nothing. Answered with the central function's version: `{"dpc": "0.1.0"}`.
+    Hello,
 }
 
 /// Where a run stands: identity and status, never its input or output.
