@@ -10,7 +10,7 @@ use crate::cloud::runs::Store;
 use crate::cloud::{CloudResult, Session};
 use crate::control::partition::PartitionSpec;
 use crate::control::plan::Plan;
-use crate::control::run::{ENVELOPE_VERSION, Envelope, Source, Status};
+use crate::control::run::{Envelope, Source, Status};
 use crate::source::{Code, Finding, suggest};
 
 /// Arguments of `dpc run`.
@@ -38,23 +38,12 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let session = here.session().await?;
     account::check_version(&session).await?;
     let plan = plan_of(&session, &here, &args.pipeline).await?;
-    let envelope = Envelope {
-        version: ENVELOPE_VERSION,
-        space: here.environment.space.clone(),
-        pipeline: args.pipeline.clone(),
-        source: Source::Run,
-        // New with each command and the same for each retry inside it: one command starts one run.
-        key: format!("run-{:016x}", fastrand::u64(..)),
-        scheduled_time: None,
-        partition: Some(partition(&args, &plan, &here)?),
-        event_time: None,
-        event: None,
-        trigger: None,
-        parent: None,
-        task_token: None,
-        cause: session.caller.arn.as_deref().map(|arn| Value::String(format!("dpc run by {arn}"))),
-        params,
-    };
+    // New with each command and the same for each retry inside it: one command starts one run.
+    let key = format!("run-{:016x}", fastrand::u64(..));
+    let mut envelope = Envelope::new(&here.environment.space, &args.pipeline, Source::Run, key);
+    envelope.partition = Some(partition(&args, &plan, &here)?);
+    envelope.cause = session.caller.arn.as_deref().map(|arn| Value::String(format!("dpc run by {arn}")));
+    envelope.params = params;
     let started = account::start(&session, &envelope).await?;
     let flag = here.flag();
     let Some(execution) = started.execution.filter(|_| started.status != Status::Queued) else {

@@ -11,6 +11,8 @@ use super::condition::Condition;
 use super::plan::{PartitionPlan, SchedulePlan};
 use super::run::{RunId, RunRef, Source, Status};
 
+pub use super::run::Downstream;
+
 /// The messages' only version so far.
 pub const MESSAGE_VERSION: u32 = 1;
 
@@ -130,26 +132,6 @@ pub enum Skip {
     Superseded,
     /// The pipeline was paused. Never counts.
     Paused,
-}
-
-/// Which downstream pipelines may run because of a run. What a run starts inherits it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Downstream {
-    /// None.
-    None,
-    /// These alone.
-    Only(Vec<String>),
-}
-
-impl Downstream {
-    /// Whether this pipeline may run.
-    pub fn allows(&self, pipeline: &str) -> bool {
-        match self {
-            Downstream::None => false,
-            Downstream::Only(names) => names.iter().any(|name| name == pipeline),
-        }
-    }
 }
 
 /// A pipeline as the central account knows it. Scalars of the plan stay texts, as they travel.

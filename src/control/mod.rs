@@ -23,4 +23,5 @@ pub mod registry;
 pub mod render;
 pub mod run;
 pub mod schedule;
+pub mod verbs;
 pub mod zone;

@@ -55,6 +55,56 @@ pub struct Envelope {
     /// Values for the pipeline's `params`.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub params: Map<String, Value>,
+    /// Which downstream pipelines may run because of the run; absent is all. Reported to the central account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub downstream: Option<Downstream>,
+    /// The reservation that the run fulfils. Reported to the central account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reservation: Option<String>,
+}
+
+impl Envelope {
+    /// An envelope that says no more than it must.
+    pub fn new(space: &str, pipeline: &str, source: Source, key: impl Into<String>) -> Self {
+        Self {
+            version: ENVELOPE_VERSION,
+            space: space.to_owned(),
+            pipeline: pipeline.to_owned(),
+            source,
+            key: key.into(),
+            scheduled_time: None,
+            partition: None,
+            event_time: None,
+            event: None,
+            trigger: None,
+            parent: None,
+            task_token: None,
+            cause: None,
+            params: Map::new(),
+            downstream: None,
+            reservation: None,
+        }
+    }
+}
+
+/// Which downstream pipelines may run because of a run. What a run starts inherits it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Downstream {
+    /// None.
+    None,
+    /// These alone.
+    Only(Vec<String>),
+}
+
+impl Downstream {
+    /// Whether this pipeline may run.
+    pub fn allows(&self, pipeline: &str) -> bool {
+        match self {
+            Downstream::None => false,
+            Downstream::Only(names) => names.iter().any(|name| name == pipeline),
+        }
+    }
 }
 
 /// Who asks for a run.

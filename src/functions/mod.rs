@@ -3,6 +3,11 @@
 //! In come envelopes, status events, registrations and the sweep's tick; out come runs that are started once, followed to
 //! their end, released and announced. This floor refuses to know YAML and the command line, and it keeps nothing between
 //! two events: whatever it must remember is in `dpc-runs`.
+//!
+//! With a central account, `templates/account.yaml` hands over two more environment variables, and the role more rights:
+//! `DPC_CENTRAL_BUS`, the ARN of the bus `dpc-central` (`events:PutEvents` on it), and `DPC_CENTRAL_READER`, the ARN of the
+//! role that reads the table `dpc-central` in the bus's region (`sts:AssumeRole`). `dpc stop` needs `states:StopExecution`
+//! on the executions of `dpc-*`, with or without a central account.
 #![allow(clippy::disallowed_methods)] // Lambda's environment variables and clock are this floor's input.
 
 pub mod account;

@@ -315,22 +315,10 @@ pub fn schedule_key(due: Timestamp) -> String {
 
 /// The envelope of a schedule that was due at `due` and produced no run.
 pub fn missed(plan: &Plan, due: Timestamp) -> Envelope {
-    Envelope {
-        version: ENVELOPE_VERSION,
-        space: plan.space.clone(),
-        pipeline: plan.pipeline.clone(),
-        source: Source::Schedule,
-        key: schedule_key(due),
-        scheduled_time: Some(due.to_string()),
-        partition: None,
-        event_time: None,
-        event: None,
-        trigger: None,
-        parent: None,
-        task_token: None,
-        cause: Some(Value::String("missed schedule, started by the sweep".to_owned())),
-        params: serde_json::Map::new(),
-    }
+    let mut envelope = Envelope::new(&plan.space, &plan.pipeline, Source::Schedule, schedule_key(due));
+    envelope.scheduled_time = Some(due.to_string());
+    envelope.cause = Some(Value::String("missed schedule, started by the sweep".to_owned()));
+    envelope
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::control::plan::SchedulePlan;
-use crate::control::run::{ENVELOPE_VERSION, Envelope, Source};
+use crate::control::run::{Envelope, Source};
 use crate::control::schedule::moment::{self, Change};
 use crate::control::{cron, digest, names, schedule, zone};
 use crate::documents::frame;
@@ -203,22 +203,8 @@ pub fn resource(schedule: &SchedulePlan, pipeline: &str, space: &str) -> (String
     let bounds: String =
         [&schedule.start, &schedule.end].into_iter().flatten().map(|bound| format!(" {bound}")).collect();
     let hash = digest::short(&format!("{} {}{bounds}", schedule.expression, schedule.timezone));
-    let envelope = Envelope {
-        version: ENVELOPE_VERSION,
-        space: space.to_owned(),
-        pipeline: pipeline.to_owned(),
-        source: Source::Schedule,
-        key: SCHEDULED_TIME.to_owned(),
-        scheduled_time: Some(SCHEDULED_TIME.to_owned()),
-        partition: None,
-        event_time: None,
-        event: None,
-        trigger: None,
-        parent: None,
-        task_token: None,
-        cause: None,
-        params: serde_json::Map::new(),
-    };
+    let mut envelope = Envelope::new(space, pipeline, Source::Schedule, SCHEDULED_TIME);
+    envelope.scheduled_time = Some(SCHEDULED_TIME.to_owned());
     let input = serde_json::to_string(&envelope).expect("an envelope is printable");
     let mut properties = json!({
         "Name": format!("{}-{hash}", names::pipeline_resource(pipeline)),
