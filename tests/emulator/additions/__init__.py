@@ -45,11 +45,14 @@ MODULES = (
     "cloudformation",
     "stack_events",
     "targets",
+    "buses",
+    "queues",
     "schedules",
     "faults",
     "mails",
     "simulator",
     "function_roles",
+    "callers",
 )
 
 

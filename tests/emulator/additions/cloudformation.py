@@ -47,7 +47,7 @@ def _rule_resource(direction: str) -> dict[str, Any]:
     return {"create": create, "delete": delete}
 
 
-def _after(resource_type: str, apply: Callable[[str, Properties], None]) -> None:
+def after(resource_type: str, apply: Callable[[str, Properties], None]) -> None:
     """Applies the dropped properties of a type after MiniStack's create and update."""
     handler = cfn._RESOURCE_HANDLERS[resource_type]
 
@@ -141,8 +141,8 @@ def install() -> None:
     patching.require(scheduler, "_schedules")
     cfn._RESOURCE_HANDLERS.setdefault("AWS::EC2::SecurityGroupIngress", _rule_resource("in"))
     cfn._RESOURCE_HANDLERS.setdefault("AWS::EC2::SecurityGroupEgress", _rule_resource("out"))
-    _after("AWS::DynamoDB::Table", _table)
-    _after("AWS::SNS::Topic", _topic)
-    _after("AWS::Scheduler::Schedule", _schedule)
+    after("AWS::DynamoDB::Table", _table)
+    after("AWS::SNS::Topic", _topic)
+    after("AWS::Scheduler::Schedule", _schedule)
     patching.replace(custom_resource, "deliver_response", _remember)
     patching.replace(custom_resource, "invoke_custom_resource", _delete_after_refusal)

@@ -3,12 +3,17 @@
 In: `POST /_dpc/faults/…`, each with a `count` (1 unless said) of how often it strikes:
 `drop-status-events {"stateMachine", "statuses"?}`, `deny {"action": "states:StartExecution"}`,
 `fail-call {"action": "ecs:RunTask", "code": "ThrottlingException", "message"?, "status"?}`,
-`fail-resource {"logicalId" | "type", "reason"}`; `POST /_dpc/faults/clear`; `GET /_dpc/faults` lists what is pending.
+`fail-resource {"logicalId" | "type", "reason"}`,
+`events {"effect": "drop" | "delay" | "double", "pattern"?, "bus"?, "account"?, "seconds"?}` on a bus,
+`fail-entry {"code", "message"?, "source"?, "detailType"?}` of PutEvents,
+`fail-function {"function", "account"?, "after"?, "message"?}`, `after`: its work is done, its answer lost;
+`POST /_dpc/faults/clear`; `GET /_dpc/faults` lists what is pending.
 Out: the fault, once each. It refuses to know which test asked.
 """
 
 from __future__ import annotations
 
+import contextvars
 import fnmatch
 import json
 import threading
@@ -25,6 +30,9 @@ _KEYS = {
     "deny": ({"action"}, set[str]()),
     "fail-call": ({"action", "code"}, {"message", "status"}),
     "fail-resource": ({"reason"}, {"logicalId", "type"}),
+    "events": ({"effect"}, {"pattern", "bus", "account", "seconds"}),
+    "fail-entry": ({"code"}, {"message", "source", "detailType"}),
+    "fail-function": ({"function"}, {"account", "after", "message"}),
 }
 
 
@@ -114,6 +122,71 @@ def failure(service: str, fault: Fault) -> tuple[int, dict[str, str], bytes]:
     return status, {"Content-Type": "application/x-amz-json-1.1", "x-amzn-errortype": code}, json.dumps(named).encode()
 
 
+def failing_entry(entry: dict[str, Any]) -> Fault | None:
+    """The failure of this entry of PutEvents that was asked for."""
+
+    def matches(fault: Fault) -> bool:
+        wanted = {"Source": fault.get("source"), "DetailType": fault.get("detailType")}
+        return all(value is None or entry.get(key) == value for key, value in wanted.items())
+
+    return strikes("fail-entry", matches)
+
+
+def _unreliable(original: Any) -> Any:
+    """Events that a bus loses, keeps for a while, or hands out twice."""
+    from ministack.core.responses import get_account_id
+    from ministack.services import eventbridge as events
+
+    def dispatch(event: dict[str, Any], view: Any = None) -> None:
+        view = view or events._pattern_event_view(event)
+
+        def matches(fault: Fault) -> bool:
+            pattern = fault.get("pattern")
+            return (
+                fault.get("bus", event.get("EventBusName", "default")) == event.get("EventBusName", "default")
+                and fault.get("account", get_account_id()) == get_account_id()
+                and (pattern is None or events._matches_pattern_view(json.dumps(pattern), view))
+            )
+
+        fault = strikes("events", matches) if _PENDING else None
+        effect = fault["effect"] if fault else None
+        if effect == "delay":
+            kept = contextvars.copy_context()
+            timer = threading.Timer(float((fault or {}).get("seconds", 1)), kept.run, (original, event, view))
+            timer.daemon = True
+            timer.start()
+            return
+        for _ in range({"drop": 0, "double": 2}.get(effect or "", 1)):
+            original(event, view)
+
+    return dispatch
+
+
+def _dying(original: Any) -> Any:
+    """Functions that fail before or after their work."""
+    from ministack.core.responses import get_account_id
+    from ministack.services import lambda_svc as functions
+
+    def execute(function: dict[str, Any], event: dict[str, Any]) -> Any:
+        config = function.get("config") or function
+        if not _PENDING or functions._function_config_scope_mismatch(config):
+            return original(function, event)
+        name = config.get("FunctionName")
+
+        def matches(fault: Fault) -> bool:
+            return bool(fault["function"] == name and fault.get("account", get_account_id()) == get_account_id())
+
+        fault = strikes("fail-function", matches)
+        if fault is None:
+            return original(function, event)
+        if fault.get("after"):
+            original(function, event)
+        body = {"errorType": "Runtime.ExitError", "errorMessage": fault.get("message", "on purpose")}
+        return {"body": body, "error": True, "function_error": "Unhandled", "log": ""}
+
+    return execute
+
+
 def _failing(original: Any) -> Any:
     def provision(kind: str, logical: str, *rest: Any) -> Any:
         def matches(fault: Fault) -> bool:
@@ -130,12 +203,18 @@ def _failing(original: Any) -> Any:
 def install() -> None:
     """Puts the faults in front of what they hit."""
     from ministack import app
+    from ministack.services import eventbridge as events
+    from ministack.services import lambda_svc as functions
     from ministack.services import stepfunctions as sfn
     from ministack.services.cloudformation import stacks
 
     patching.replace(sfn, "_emit_execution_status_event", _lossy)
     patching.replace(app, "_dispatch_service_request", _denying)
     patching.replace(stacks, "_provision_resource", _failing)
+    patching.replace(events, "_dispatch_event", _unreliable)
+    patching.replace(functions, "_execute_function", _dying)
+    patching.require(events, "_pattern_event_view", "_matches_pattern_view")
+    patching.require(functions, "_function_config_scope_mismatch")
     patching.require(app, "_routing_params", "detect_service")
     for kind in _KEYS:
         http.route("POST", f"faults/{kind}", add(kind))

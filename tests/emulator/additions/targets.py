@@ -37,7 +37,7 @@ def problem(arn: str, rule_arn: str) -> str | None:
     """Why the target would not take an event of this rule or schedule, by EventBridge's own code."""
     service = arn.split(":")[2] if arn.count(":") >= 5 else ""
     if service == "sqs":
-        return None if sqs._queue_by_arn(arn) else "NO_RESOURCE"
+        return _queue_problem(arn, rule_arn)
     if service != "lambda":
         return None
     function = functions._get_func_record_for_ref(arn)[0]
@@ -46,6 +46,16 @@ def problem(arn: str, rule_arn: str) -> str | None:
     if ":events:" in rule_arn and not permits(function.get("policy") or {}, "events.amazonaws.com", rule_arn):
         return "NO_PERMISSIONS"
     return None  # a schedule acts through its role
+
+
+def _queue_problem(arn: str, rule_arn: str) -> str | None:
+    queue = sqs._queue_by_arn(arn)
+    if queue is None:
+        return "NO_RESOURCE"
+    if ":events:" not in rule_arn:
+        return None  # a schedule acts through its role
+    policy = json.loads(queue["attributes"].get("Policy") or "{}")
+    return None if permits(policy, "events.amazonaws.com", rule_arn) else "NO_PERMISSIONS"
 
 
 def permits(policy: dict[str, Any], service: str, source_arn: str) -> bool:

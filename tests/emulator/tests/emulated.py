@@ -23,7 +23,7 @@ from botocore.config import Config
 
 HERE = Path(__file__).resolve().parent.parent
 REGION = "eu-central-1"
-SETTINGS = ("SFN_WAIT_SCALE=0.02", "DPC_EMR_START_SECONDS=0.05", "DPC_SCHEDULER_TICK=0.1")
+SETTINGS = ("SFN_WAIT_SCALE=0.02", "DPC_EMR_START_SECONDS=0.05", "DPC_SCHEDULER_TICK=0.1", "DPC_VISIBILITY_SCALE=0.1")
 
 
 @cache

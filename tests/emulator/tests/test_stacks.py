@@ -8,6 +8,7 @@ import botocore.exceptions
 
 from .emulated import REGION, Machine, call, client, eventually
 
+OPEN = json.dumps({"Statement": [{"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}}]})
 ACCOUNT = "100000000004"
 
 
@@ -134,7 +135,7 @@ class Faults(unittest.TestCase):
     def test_a_status_event_is_lost_on_purpose(self) -> None:
         machine = Machine(ACCOUNT, {"p": {"Type": "Pass", "End": True}}, "p")
         sqs, events = client("sqs", ACCOUNT), client("events", ACCOUNT)
-        url = sqs.create_queue(QueueName="statuses")["QueueUrl"]
+        url = sqs.create_queue(QueueName="statuses", Attributes={"Policy": OPEN})["QueueUrl"]
         pattern = {"source": ["aws.states"], "detail": {"stateMachineArn": [machine.arn]}}
         events.put_rule(Name="statuses", EventPattern=json.dumps(pattern))
         events.put_targets(Rule="statuses", Targets=[{"Id": "q", "Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:statuses"}])
