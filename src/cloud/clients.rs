@@ -8,7 +8,9 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
@@ -32,6 +34,7 @@ pub struct Clients {
     cloudformation: OnceLock<aws_sdk_cloudformation::Client>,
     dynamodb: OnceLock<aws_sdk_dynamodb::Client>,
     emr: OnceLock<aws_sdk_emr::Client>,
+    eventbridge: OnceLock<aws_sdk_eventbridge::Client>,
     lambda: OnceLock<aws_sdk_lambda::Client>,
     logs: OnceLock<aws_sdk_cloudwatchlogs::Client>,
     s3: OnceLock<aws_sdk_s3::Client>,
@@ -52,12 +55,17 @@ impl Clients {
         if let Some(region) = &target.region {
             loader = loader.region(Region::new(region.clone()));
         }
+        Self::of(loader.load().await, http)
+    }
+
+    fn of(config: SdkConfig, http: SharedHttpClient) -> Self {
         Self {
-            config: loader.load().await,
+            config,
             http,
             cloudformation: OnceLock::new(),
             dynamodb: OnceLock::new(),
             emr: OnceLock::new(),
+            eventbridge: OnceLock::new(),
             lambda: OnceLock::new(),
             logs: OnceLock::new(),
             s3: OnceLock::new(),
@@ -65,6 +73,18 @@ impl Clients {
             sns: OnceLock::new(),
             sts: OnceLock::new(),
         }
+    }
+
+    /// The clients of a role, in another region if need be. Nothing is called yet: the role is assumed with the first call,
+    /// and again before its credentials expire.
+    pub async fn assuming(&self, role: &str, region: &str, session: &str) -> Self {
+        let region = Region::new(region.to_owned());
+        // The regional endpoint of STS, which works where the global one is closed:
+        // <https://docs.aws.amazon.com/sdkref/latest/guide/feature-sts-regionalized-endpoints.html>.
+        let own = self.config.to_builder().region(region.clone()).build();
+        let provider = AssumeRoleProvider::builder(role).session_name(session).region(region).configure(&own);
+        let credentials = SharedCredentialsProvider::new(provider.build().await);
+        Self::of(own.into_builder().credentials_provider(credentials).build(), self.http.clone())
     }
 
     /// The configuration behind the clients: credentials and region, for requests that are signed by hand.
@@ -95,6 +115,11 @@ impl Clients {
     /// EMR.
     pub fn emr(&self) -> &aws_sdk_emr::Client {
         self.emr.get_or_init(|| aws_sdk_emr::Client::new(&self.config))
+    }
+
+    /// EventBridge.
+    pub fn eventbridge(&self) -> &aws_sdk_eventbridge::Client {
+        self.eventbridge.get_or_init(|| aws_sdk_eventbridge::Client::new(&self.config))
     }
 
     /// Lambda.

@@ -15,6 +15,26 @@ pub const RUNS_TABLE: &str = "dpc-runs";
 pub const OPEN_INDEX: &str = "open";
 /// The queue of everything that could not be delivered.
 pub const DEAD_LETTERS: &str = "dpc-dead-letters";
+/// The central function.
+pub const CENTRAL_FUNCTION: &str = "dpc-central";
+/// The stack that `dpc setup central` owns.
+pub const CENTRAL_STACK: &str = "dpc-central";
+/// The table of the central account: registrations, facts, fires.
+pub const CENTRAL_TABLE: &str = "dpc-central";
+/// The bus of the central account that takes the messages of account functions.
+pub const CENTRAL_BUS: &str = "dpc-central";
+/// The queue between that bus and the central function.
+pub const CENTRAL_QUEUE: &str = "dpc-central.fifo";
+/// The queue of messages that the central function cannot deal with.
+pub const CENTRAL_DEAD_LETTERS: &str = "dpc-central-dead-letters.fifo";
+/// The bus of a member account that takes the triggers of the central function.
+pub const ACCOUNT_BUS: &str = "dpc";
+/// The parameter of a member account that holds the number of its central account.
+pub const CENTRAL_ACCOUNT_PARAMETER: &str = "/dpc/central-account";
+/// The parameter with the ARN of the central bus.
+pub const CENTRAL_BUS_PARAMETER: &str = "/dpc/central-bus";
+/// The parameter with the ARN of the role that reads the central table.
+pub const CENTRAL_READER_PARAMETER: &str = "/dpc/central-reader";
 /// The alias of the account's customer-managed key.
 pub const KEY_ALIAS: &str = "alias/dpc";
 /// The ARN of that key, as CloudFormation text: for properties that take no alias.

@@ -11,6 +11,7 @@
 #![allow(clippy::disallowed_methods)] // Lambda's environment variables and clock are this floor's input.
 
 pub mod account;
+pub mod central;
 pub mod metrics;
 pub mod prepare;
 pub mod queue;

@@ -283,4 +283,5 @@ codes! {
     RunFailed = "753" "run failed";
     BadParameter = "754" "parameter of a run is not NAME=VALUE";
     NotStarted = "755" "run was not started";
+    NoCentral = "785" "account knows no central account";
 }

@@ -1,0 +1,80 @@
+//! `dpc-central`: what is registered at the central account, which runs it has heard of, what it has fired.
+//!
+//! In come keys and conditional writes; out come rows, and whether a write was won. This module refuses to decide anything:
+//! `control/trigger` says what the rows mean, `functions/central` writes them, and docs/central.md describes them for
+//! operators.
+
+pub mod keys;
+mod reader;
+mod row;
+mod table;
+
+pub use reader::{Place, Reader};
+pub use row::{Key, LARGEST, Open, Row, size};
+pub use table::{TOGETHER, Table, unreadable};
+
+use crate::cloud::failure::CloudResult;
+
+/// Rows of one partition key between two sort keys, both included.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Range {
+    /// The partition key.
+    pub pk: String,
+    /// The first sort key.
+    pub first: String,
+    /// The last.
+    pub last: String,
+    /// At most so many, the last ones, newest first.
+    pub limit: Option<usize>,
+}
+
+impl Range {
+    /// Everything whose sort key begins with `prefix`, which sorts before every letter that stands in a key.
+    pub fn of_prefix(pk: impl Into<String>, prefix: &str) -> Self {
+        Self { pk: pk.into(), first: prefix.to_owned(), last: format!("{prefix}\u{7f}"), limit: None }
+    }
+}
+
+/// One write: only if the row is still at the version that it was read with.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Write {
+    /// Writes the row in place of its version; version 0 only where there is none.
+    Put(Row),
+    /// Takes away the row with this version.
+    Delete(Key, u64),
+}
+
+impl Write {
+    /// The row.
+    pub fn key(&self) -> &Key {
+        match self {
+            Write::Put(row) => &row.key,
+            Write::Delete(key, _) => key,
+        }
+    }
+
+    /// The version that it must have.
+    pub fn expected(&self) -> u64 {
+        match self {
+            Write::Put(row) => row.version,
+            Write::Delete(_, version) => *version,
+        }
+    }
+}
+
+/// What the central function needs of the table. A trait, so that its logic is tested with crashes and lost writes against
+/// rows in memory.
+#[allow(async_fn_in_trait)] // one thread runs the function; no future needs to be `Send`
+pub trait Rows {
+    /// These rows, as many of them as there are.
+    async fn get(&self, keys: &[Key]) -> CloudResult<Vec<Row>>;
+
+    /// The rows of these ranges, one range after the other.
+    async fn ranges(&self, ranges: &[Range]) -> CloudResult<Vec<Row>>;
+
+    /// Writes all or none, at most [`TOGETHER`] rows: false if one of them is at another version.
+    async fn write(&self, writes: &[Write]) -> CloudResult<bool>;
+
+    /// Keys of the rows about which something is to be done. May lag a little behind writes.
+    async fn open(&self, what: Open) -> CloudResult<Vec<Key>>;
+}
