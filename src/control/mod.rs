@@ -24,4 +24,5 @@ pub mod render;
 pub mod run;
 pub mod schedule;
 pub mod verbs;
+pub mod trigger;
 pub mod zone;
