@@ -23,6 +23,6 @@ pub mod registry;
 pub mod render;
 pub mod run;
 pub mod schedule;
-pub mod verbs;
 pub mod trigger;
+pub mod verbs;
 pub mod zone;

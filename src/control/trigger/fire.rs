@@ -62,6 +62,8 @@ pub fn envelope(
         task_token: None,
         cause: Some(json!({ "trigger": { "relied": relied, "at": fire.at } })),
         params: serde_json::Map::new(),
+        downstream: fire.downstream.clone(),
+        reservation: None,
     })
 }
 
