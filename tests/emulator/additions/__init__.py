@@ -53,6 +53,7 @@ MODULES = (
     "simulator",
     "function_roles",
     "callers",
+    "quiet",
 )
 
 

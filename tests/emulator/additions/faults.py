@@ -25,6 +25,7 @@ from . import http, patching
 Fault = dict[str, Any]
 _PENDING: list[Fault] = []
 _LOCK = threading.Lock()
+_KEPT: list[object] = []
 _KEYS = {
     "drop-status-events": ({"stateMachine"}, {"statuses"}),
     "deny": ({"action"}, set[str]()),
@@ -132,6 +133,24 @@ def failing_entry(entry: dict[str, Any]) -> Fault | None:
     return strikes("fail-entry", matches)
 
 
+def kept_back() -> int:
+    """How many events are late just now."""
+    return len(_KEPT)
+
+
+def _keep_back(seconds: float, deliver: Callable[[], None]) -> None:
+    context, mark = contextvars.copy_context(), object()
+    _KEPT.append(mark)
+
+    def late() -> None:
+        context.run(deliver)
+        _KEPT.remove(mark)
+
+    timer = threading.Timer(seconds, late)
+    timer.daemon = True
+    timer.start()
+
+
 def _unreliable(original: Any) -> Any:
     """Events that a bus loses, keeps for a while, or hands out twice."""
     from ministack.core.responses import get_account_id
@@ -151,10 +170,7 @@ def _unreliable(original: Any) -> Any:
         fault = strikes("events", matches) if _PENDING else None
         effect = fault["effect"] if fault else None
         if effect == "delay":
-            kept = contextvars.copy_context()
-            timer = threading.Timer(float((fault or {}).get("seconds", 1)), kept.run, (original, event, view))
-            timer.daemon = True
-            timer.start()
+            _keep_back(float((fault or {}).get("seconds", 1)), lambda: original(event, view))
             return
         for _ in range({"drop": 0, "double": 2}.get(effect or "", 1)):
             original(event, view)

@@ -3,12 +3,13 @@
 AWS: cron and at() are read in the schedule's time zone, StartDate and EndDate bound it, `<aws.scheduler.…>` in the
 input is replaced, scheduled-time is the time that was due. MiniStack: everything is UTC, nothing is replaced, one
 sweep in ten seconds. `POST /_dpc/fire {"name", "scheduledTime"?, "account"?}` fires a schedule now, as often as asked:
-deliveries can be doubled without waiting.
+deliveries can be doubled without waiting (the name may hold `*`); with `"rule"` in place of `"name"`, the targets of a rule with a schedule.
 In: MiniStack's schedules. Out: invocations of their targets. It refuses to know who made a schedule.
 """
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import time
 from datetime import UTC, datetime
@@ -97,10 +98,12 @@ def tick(now: float | None = None) -> None:
 def fire_now(request: dict[str, Any]) -> dict[str, Any]:
     """`POST /_dpc/fire`: fires the named schedule for the given time."""
     name, account = request.get("name"), request.get("account")
+    if "rule" in request:
+        return {"fired": _fire_rules(request["rule"], account)}
     found = [
         (key, schedule)
         for key, schedule in scheduler._schedules._data.items()
-        if schedule["Name"] == name and account in (None, key[0])
+        if fnmatch.fnmatchcase(schedule["Name"], str(name)) and account in (None, key[0])
     ]
     if len(found) != 1:
         known = sorted(s["Name"] for s in scheduler._schedules._data.values())
@@ -111,10 +114,35 @@ def fire_now(request: dict[str, Any]) -> dict[str, Any]:
     return {"fired": found[0][1]["Arn"]}
 
 
+def _fire_rules(name: str, account: str | None) -> list[str]:
+    """Has the scheduled rules of this name call their targets, in the account or in all."""
+    fired = []
+    for (owner, region, key), rule in list(events._rules._data.items()):
+        if rule.get("Name") != name or not rule.get("ScheduleExpression") or account not in (None, owner):
+            continue
+        event = {
+            "EventId": new_uuid(),
+            "Source": "aws.events",
+            "DetailType": "Scheduled Event",
+            "Detail": "{}",
+            "Time": int(time.time()),
+            "Resources": [rule["Arn"]],
+            "Account": owner,
+            "Region": region,
+        }
+        with request_scope(owner, region):
+            for target in events._targets.get(key, []):
+                events._invoke_target(target, event, rule)
+        fired.append(rule["Arn"])
+    if not fired:
+        raise ValueError(f"no rule with a schedule is named {name!r}")
+    return fired
+
+
 def install() -> None:
     """Takes the place of MiniStack's sweep."""
     patching.replace(scheduler, "_tick_schedules", lambda _: tick)
     patching.replace(scheduler, "_SCHEDULE_TICK_INTERVAL", lambda _: float(os.environ.get("DPC_SCHEDULER_TICK", "1")))
     patching.require(scheduler, "_schedules", "_to_epoch")
-    patching.require(events, "_parse_cron_fields", "_cron_next_fire", "_parse_rate_seconds", "_invoke_target")
+    patching.require(events, "_parse_cron_fields", "_cron_next_fire", "_parse_rate_seconds", "_invoke_target", "_rules", "_targets")
     http.route("POST", "fire", fire_now)

@@ -147,7 +147,9 @@ class Buses(unittest.TestCase):
         def numbers() -> list[int]:
             return [e["n"] for e in seen(CENTRAL) if e.get("n", 0) >= 10]
 
+        self.assertIn("events", call("GET", "busy"))
         eventually(lambda: len(numbers()) == 4)
+        eventually(lambda: call("GET", "busy") == {})
         self.assertEqual((sorted(numbers()), numbers()[-1]), ([11, 11, 12, 13], 12))
 
     def test_one_entry_fails(self) -> None:

@@ -112,6 +112,17 @@ class Triggers(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "0 schedules are named 'nobody'; there are "):
             call("POST", "fire", {"name": "nobody"})
 
+    def test_the_targets_of_a_rule_are_called_at_once(self) -> None:
+        url, arn = self.queue()
+        let_in = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}}]}
+        self.sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(let_in)})
+        self.events.put_rule(Name="sweeping", ScheduleExpression="rate(5 minutes)")
+        self.events.put_targets(Rule="sweeping", Targets=[{"Id": "q", "Arn": arn, "Input": '{"dpc": "sweep"}'}])
+        call("POST", "fire", {"rule": "sweeping", "account": ACCOUNT})
+        self.assertEqual(json.loads(self.received(url)["Body"]), {"dpc": "sweep"})
+        with self.assertRaisesRegex(ValueError, "no rule with a schedule is named 'nobody'"):
+            call("POST", "fire", {"rule": "nobody"})
+
     def test_a_schedule_whose_target_is_gone_uses_its_dead_letter_queue(self) -> None:
         url, arn = self.queue()
         gone = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:gone"
