@@ -73,7 +73,10 @@ fn said_about(run: &Run) -> String {
 }
 
 /// The run that `pipeline`, `pipeline/partition` or `pipeline/partition/number` means.
-async fn find(session: &Session, here: &Here, word: &str) -> CloudResult<Run> {
+///
+/// # Errors
+/// There is no such run.
+pub(super) async fn find(session: &Session, here: &Here, word: &str) -> CloudResult<Run> {
     let mut parts = word.splitn(3, '/').filter(|part| !part.is_empty());
     let pipeline = parts.next().unwrap_or_default();
     let (partition, number) = (parts.next(), parts.next());

@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_methods)]
 
 pub mod aws;
+pub mod central;
 pub mod change_list;
 pub mod completions;
 pub mod deploy;
@@ -21,6 +22,7 @@ pub mod logs;
 pub mod render;
 pub mod roles;
 pub mod run;
+pub mod runs;
 pub mod schedules;
 pub mod schema;
 pub mod select;
@@ -28,7 +30,10 @@ pub mod setup;
 pub mod stack_progress;
 pub mod status;
 pub mod synth;
+pub mod table;
+pub mod targets;
 pub mod terminal;
+pub mod turn;
 pub mod validate;
 
 use std::ffi::OsString;
@@ -74,6 +79,8 @@ pub enum Verb {
     Status(status::Args),
     /// Start a run and follow it
     Run(run::Args),
+    /// List runs, of this account and others; say everything about one
+    Runs(runs::Args),
     /// Print the timeline of a run and what its steps have written
     Logs(logs::Args),
     /// Remove a pipeline's stack
@@ -101,6 +108,7 @@ impl Verb {
             Verb::Deploy(args) => deploy::run(args, terminal).await,
             Verb::Status(args) => status::run(args, terminal).await,
             Verb::Run(args) => run::run(args, terminal).await,
+            Verb::Runs(args) => runs::run(args, terminal).await,
             Verb::Logs(args) => logs::run(args, terminal).await,
             Verb::Destroy(args) => destroy::run(args, terminal).await,
             Verb::Schema(args) => schema::run(args, terminal).await,

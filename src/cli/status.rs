@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::aws::{EnvironmentArg, Here, Tone, act, moment, took};
 use super::stack_progress::{self, Watched};
+use super::turn::{self, Wait};
 use super::{Exit, Failure, Terminal, select};
 use crate::cloud::runs::{Run, Store};
 use crate::cloud::stack::{self, Phase, Stack, Watch};
@@ -13,6 +14,7 @@ use crate::cloud::timeline;
 use crate::cloud::{CloudResult, Session};
 use crate::control::names;
 use crate::control::plan::SchedulePlan;
+use crate::control::run::RunRef;
 use crate::control::schedule::{self, Schedule};
 use crate::source::Findings;
 
@@ -49,7 +51,8 @@ pub enum Format {
 struct Known {
     pipeline: String,
     stack: Option<Stack>,
-    runs: Vec<Run>,
+    /// The last runs, and for whom those wait that are queued.
+    runs: Vec<(Run, Option<Wait>)>,
     schedules: Vec<SchedulePlan>,
 }
 
@@ -92,9 +95,13 @@ fn worse(one: Exit, other: Exit) -> Exit {
 async fn known(session: &Session, pipeline: String, limit: u32) -> CloudResult<Known> {
     let stack = stack::describe(session, &names::pipeline_resource(&pipeline)).await?;
     // Runs outlive their pipeline's stack.
-    let runs = session.runs().runs(&pipeline, limit, None).await?;
-    let registration = session.runs().registration(&pipeline).await?;
-    let schedules = registration.map(|registration| registration.plan.schedules).unwrap_or_default();
+    let plan = session.runs().registration(&pipeline).await?.map(|registration| registration.plan);
+    let mut runs = Vec::new();
+    for run in session.runs().runs(&pipeline, limit, None).await? {
+        let wait = turn::of(&session.runs(), plan.as_ref(), &run).await?;
+        runs.push((run, wait));
+    }
+    let schedules = plan.map(|plan| plan.schedules).unwrap_or_default();
     Ok(Known { pipeline, stack, runs, schedules })
 }
 
@@ -175,14 +182,15 @@ fn in_zones(at: Timestamp, zone: &str) -> String {
     }
 }
 
-fn runs(runs: &[Run]) -> String {
+fn runs(runs: &[(Run, Option<Wait>)]) -> String {
     let label = |run: &Run| format!("{}/{}", run.reference.id.partition, run.reference.id.number);
-    let width = runs.iter().map(|run| label(run).len()).max().unwrap_or(0);
+    let width = runs.iter().map(|(run, _)| label(run).len()).max().unwrap_or(0);
     let mut text = String::new();
-    for run in runs {
+    for (run, wait) in runs {
         let began = run.started_at.unwrap_or(run.claimed_at);
         let length = run.ended_at.map(|ended| format!("  {}", took(ended.duration_since(began).as_secs_f64())));
-        let cause = run.cause.as_deref().map(|cause| format!("  {}", timeline::plain(cause))).unwrap_or_default();
+        let cause = run.cause.as_deref().map(|cause| timeline::plain(cause).to_string());
+        let cause = wait.as_ref().map(Wait::words).or(cause).map(|said| format!("  {said}")).unwrap_or_default();
         text.push_str(&format!(
             "  {:width$}  {:<9}  {}{}{cause}\n",
             label(run),
@@ -215,11 +223,12 @@ fn one_as_json(known: &Known) -> Value {
         let next: Vec<String> = next.unwrap_or_default().iter().map(|fire| fire.utc.to_string()).collect();
         json!({ "expression": plan.expression, "timezone": plan.timezone, "next": next })
     });
-    let runs = known.runs.iter().map(|run| {
+    let runs = known.runs.iter().map(|(run, wait)| {
         json!({
             "run": run.reference.to_string(),
             "status": run.status.as_str(),
             "source": run.source,
+            "waitsFor": wait.as_ref().and_then(Wait::run).map(RunRef::to_string),
             "claimedAt": run.claimed_at.to_string(),
             "startedAt": run.started_at.map(|at| at.to_string()),
             "endedAt": run.ended_at.map(|at| at.to_string()),

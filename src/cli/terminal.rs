@@ -69,6 +69,11 @@ impl Terminal {
         format!("{}…", kept.trim_end())
     }
 
+    /// Columns of a line, where a person watches; of a file, as many as read well.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
     /// Whether a person watches stderr: progress bars and redrawn lines are welcome.
     pub fn interactive(&self) -> bool {
         self.interactive

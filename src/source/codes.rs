@@ -283,5 +283,7 @@ codes! {
     RunFailed = "753" "run failed";
     BadParameter = "754" "parameter of a run is not NAME=VALUE";
     NotStarted = "755" "run was not started";
+    BadRange = "760" "range of partitions cannot be used";
+    ForeignPipeline = "761" "pipeline belongs to another account";
     NoCentral = "785" "account knows no central account";
 }

@@ -3,6 +3,7 @@
 //! In come runs and registrations in dpc's own words; out come the same, and whether a conditional write was won. This
 //! module refuses to know why a run moves: `functions` decides, and docs/runs.md describes the rows for operators.
 
+mod listing;
 mod queue;
 mod row;
 mod table;

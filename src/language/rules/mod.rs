@@ -27,7 +27,7 @@ mod steps;
 mod tags;
 pub mod templates;
 mod time;
-mod upstreams;
+pub mod upstreams;
 mod version;
 
 use crate::language::environment::Resolved;

@@ -74,6 +74,7 @@ pub fn spec(manifest: &Manifest) -> Option<PartitionSpec> {
     .ok()
 }
 
+/// Conditions on names that are almost known, and on partitions that do not fit.
 pub fn check(pipelines: &[Pipeline], ties: &Ties, findings: &mut Findings) {
     unknown(pipelines, &ties.all, findings);
     let mut said: HashMap<(usize, usize), Span> = HashMap::new();
