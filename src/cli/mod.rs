@@ -204,3 +204,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, terminal: &Terminal) -
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn every_verb_can_be_parsed() {
+        super::Cli::command().debug_assert();
+    }
+}

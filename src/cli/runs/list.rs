@@ -21,6 +21,7 @@ use crate::source::{Code, Finding};
 
 /// Arguments of the list.
 #[derive(Debug, clap::Args)]
+#[group(skip)] // two structs of one name would be two groups of one name
 pub struct Args {
     /// Pipelines: names, globs, owner:NAME, tag:KEY=VALUE, status:FAILED, listings+ with its downstream, +pipeline-x with
     /// its upstream. Without any, all of the project
