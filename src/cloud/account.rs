@@ -5,12 +5,14 @@
 
 use aws_sdk_lambda::primitives::Blob;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::cloud::failure::{CloudResult, Explained, sentence};
 use crate::cloud::session::Session;
 use crate::control::names;
 use crate::control::run::{Envelope, RunRef, Status};
+use crate::control::verbs::Ask;
 use crate::source::{Code, Finding};
 
 /// A run that the account function has started, or had started before for the same key.
@@ -61,6 +63,39 @@ pub async fn start(session: &Session, envelope: &Envelope) -> CloudResult<Starte
     let run = answer.run.as_deref().and_then(|run| run.parse().ok()).ok_or_else(|| unreadable("it names no run"))?;
     let status = answer.status.ok_or_else(|| unreadable("it names no status"))?;
     Ok(Started { run, status, execution: answer.execution_arn, waits_for: answer.waits_for })
+}
+
+/// Asks for something that is no run; what is answered depends on the verb.
+///
+/// # Errors
+/// The function's own refusal; an account without the function, or with one that does not know the verb yet.
+pub async fn ask<T: DeserializeOwned>(session: &Session, ask: &Ask) -> CloudResult<T> {
+    let payload = serde_json::to_vec(ask).map_err(|error| unreadable(&error.to_string()))?;
+    let answer = invoke(session, payload).await.map_err(|finding| {
+        if finding.message.contains(UNKNOWN_KIND) { older(session) } else { finding }
+    })?;
+    let refusal = answer.get("error").map(|error| serde_json::from_value::<Refusal>(error.clone()));
+    match refusal {
+        None => serde_json::from_value(answer.clone()).map_err(|_| unreadable(&answer.to_string())),
+        Some(Err(_)) => Err(unreadable(&answer.to_string())),
+        Some(Ok(refusal)) => {
+            let code = Code::ALL.iter().copied().find(|code| code.id() == refusal.code).unwrap_or(Code::NotStarted);
+            let help = refusal.help.unwrap_or_else(|| "mend what the message names, then type the command again".to_owned());
+            Err(Box::new(Finding::new(code, sentence(&refusal.message)).help(help)))
+        }
+    }
+}
+
+/// What an account function says to an event that a newer one knows.
+const UNKNOWN_KIND: &str = "of no kind that it knows";
+
+/// The account runs a dpc that does not know what this one asks.
+fn older(session: &Session) -> Box<Finding> {
+    let environment = session.caller.environment.as_deref().map(|name| format!(" --env {name}")).unwrap_or_default();
+    let finding = Finding::new(Code::VersionDiffers, "the account function is older than this command and does not know it");
+    Box::new(finding.why("nothing was written").help(format!(
+        "bring the account up to date with `dpc setup account{environment}`; its pipelines go on as they are"
+    )))
 }
 
 /// Asks which version of dpc the account runs, and refuses one with which this one cannot talk: plan, envelope and table
