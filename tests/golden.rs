@@ -171,6 +171,16 @@ fn two_pipelines_share_jobs() {
     }
 }
 
+/// Step types of one's own: in a pipeline, in a job, in a map.
+#[test]
+fn step_types() {
+    let scratch = Scratch::new("types");
+    copy(&repository().join("fixtures/types"), &scratch.0);
+    synth(&scratch.0, &["--out", "out"]);
+    let template = std::fs::read_to_string(scratch.0.join("out/listings.template.json")).unwrap();
+    compare("types/listings.template.json", &template);
+}
+
 /// One pipeline a kind of step that calls a service.
 #[test]
 fn the_services() {

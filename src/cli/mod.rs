@@ -14,6 +14,7 @@ pub mod deploy;
 pub mod destroy;
 pub mod diff;
 pub mod explain;
+pub mod fetch;
 pub mod follow;
 pub mod graph;
 pub mod guard;
@@ -68,6 +69,8 @@ pub enum Verb {
     Graph(graph::Args),
     /// Show what every step of a run would be told, without AWS
     Render(render::Args),
+    /// Fetch the step types that the project pins, so that the rest works without AWS
+    Fetch(fetch::Args),
     /// Set up what an account and region needs once
     Setup(setup::Args),
     /// Show what a deployment would change, by meaning
@@ -103,6 +106,7 @@ impl Verb {
             Verb::Validate(args) => validate::run(args, terminal).await,
             Verb::Graph(args) => graph::run(args, terminal).await,
             Verb::Render(args) => render::run(args, terminal).await,
+            Verb::Fetch(args) => fetch::run(args, terminal).await,
             Verb::Setup(args) => setup::run(args, terminal).await,
             Verb::Diff(args) => diff::run(args, terminal).await,
             Verb::Deploy(args) => deploy::run(args, terminal).await,

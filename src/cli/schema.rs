@@ -24,6 +24,8 @@ enum File {
     Policy,
     /// jobs/<name>.yaml
     Job,
+    /// type.yaml, of a step type
+    Type,
 }
 
 /// Prints the schema.
@@ -33,6 +35,7 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
         File::Pipeline => Published::Pipeline,
         File::Policy => Published::Policy,
         File::Job => Published::Job,
+        File::Type => Published::Type,
     };
     terminal.data(&published.text());
     Ok(Exit::Done)

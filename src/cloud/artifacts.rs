@@ -5,6 +5,7 @@
 //! Every call names the bucket's owner: if the bucket was deleted and somebody else has taken its name, S3 refuses, and
 //! nothing of ours lands there (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html>).
 
+use aws_sdk_s3::operation::get_object::builders::GetObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use sha2::{Digest, Sha256};
@@ -71,7 +72,19 @@ pub async fn upload(session: &Session, key: &str, bytes: Vec<u8>, content_type: 
 /// Whatever AWS refuses.
 pub async fn download(session: &Session, key: &str) -> CloudResult<Option<Vec<u8>>> {
     let call = session.clients.s3().get_object().bucket(session.bucket()).key(key);
-    let answer = match call.expected_bucket_owner(&session.account).send().await {
+    body(session, call.expected_bucket_owner(&session.account)).await
+}
+
+/// The same of a bucket of anybody's: what is in it must be compared with a digest.
+///
+/// # Errors
+/// Whatever AWS refuses.
+pub async fn download_from(session: &Session, bucket: &str, key: &str) -> CloudResult<Option<Vec<u8>>> {
+    body(session, session.clients.s3().get_object().bucket(bucket).key(key)).await
+}
+
+async fn body(session: &Session, call: GetObjectFluentBuilder) -> CloudResult<Option<Vec<u8>>> {
+    let answer = match call.send().await {
         Ok(answer) => answer,
         Err(error) if matches!(error.code(), Some("NoSuchKey" | "NoSuchBucket")) => return Ok(None),
         Err(error) => return Err(error).explained(&session.caller, "s3:GetObject"),

@@ -361,6 +361,7 @@ impl<'a> Maker<'a, '_> {
             retried: step.retry.is_some(),
             wants_output: self.read.contains(&step.name.value),
             siblings: siblings.as_deref(),
+            enclosed: false,
             folder: step.from_job.as_ref().map(|from| from.folder.as_str()),
             plan: Vec::new(),
             statements: Vec::new(),

@@ -3,8 +3,9 @@
 //! In come paths, executable bits and bytes; out comes a `tar.gz` or `zip` with its SHA-256. It refuses to know times,
 //! owners and the order in which a file system lists: the same content has the same name in the bucket, on every machine.
 
-use std::io::{Cursor, Write};
+use std::io::{Cursor, Read, Write};
 
+use flate2::read::GzDecoder;
 use flate2::{Compression, GzBuilder};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, System, ZipWriter};
@@ -52,6 +53,33 @@ pub fn pack<'a>(entries: impl IntoIterator<Item = Entry<'a>>) -> Archive {
     compressor.flush().expect("memory does not fail");
     let bytes = compressor.finish().expect("memory does not fail");
     Archive::of(bytes)
+}
+
+/// The content of a file at the top of a `tar.gz`, or in the one folder that all of it lies in.
+///
+/// # Errors
+/// What is no such archive, does not hold the file, or holds one that is too large, in words.
+pub fn file(bytes: &[u8], name: &str, limit: u64) -> Result<Vec<u8>, String> {
+    /// However large an archive claims to be inside, no more of it is looked at.
+    const UNPACKED: u64 = 64 * 1024 * 1024;
+    let mut tar = tar::Archive::new(GzDecoder::new(bytes).take(UNPACKED));
+    let no_archive = |error: std::io::Error| format!("it is not a `tar.gz`: {error}");
+    for entry in tar.entries().map_err(no_archive)? {
+        let entry = entry.map_err(no_archive)?;
+        let path = entry.path().map_err(no_archive)?.into_owned();
+        let mut parts = path.components().filter(|part| !matches!(part, std::path::Component::CurDir)).rev();
+        let found = parts.next().is_some_and(|last| last.as_os_str() == name) && parts.count() < 2;
+        if !found || !entry.header().entry_type().is_file() {
+            continue;
+        }
+        if entry.size() > limit {
+            return Err(format!("its `{name}` has {} bytes, at most {limit} are possible", entry.size()));
+        }
+        let mut content = Vec::new();
+        entry.take(limit).read_to_end(&mut content).map_err(no_archive)?;
+        return Ok(content);
+    }
+    Err(format!("there is no `{name}` in it"))
 }
 
 /// The code of a Lambda function on a `provided` runtime: one executable file, `bootstrap`. Lambda takes no binary that

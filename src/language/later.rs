@@ -24,7 +24,6 @@ const KEYS: &[Key] = &[
     key("steps.[]", "sql", STEP_KIND),
     key("steps.[]", "check", "compare in a `shell` step that fails when the numbers differ"),
     key("steps.[]", "worker", STEP_KIND),
-    key("steps.[]", "uses", "write the step out"),
     key("", "slack", NOT_HERE),
     key("", "opsgenie", NOT_HERE),
     key("steps.[]", "slack", NOT_HERE),

@@ -9,6 +9,7 @@
 
 mod disk;
 mod folder;
+mod types;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,6 +21,7 @@ use crate::language::jobs::{self, Job};
 use crate::language::manifest::{Manifest, ProjectFile};
 use crate::language::policy::PolicyFile;
 use crate::language::{decode, environment, later, rules, vars};
+use crate::steps::Step;
 use crate::source::{
     Code, FileId, Files, Finding, Findings, Node, Severity, Span, Spanned, SpannedMap, Value, text, yaml,
 };
@@ -27,6 +29,7 @@ use crate::source::{
 pub use crate::language::environment::{EnvironmentChoice, Resolved};
 pub use crate::language::folder::{Folder, FolderFile};
 pub use disk::find_root;
+pub use types::{Pin, keep};
 
 /// The project's own file.
 pub const PROJECT_FILE: &str = "dpc.yaml";
@@ -106,6 +109,7 @@ pub struct Workspace {
     jobs: Vec<JobSource>,
     /// The folders of jobs, by path.
     shared: BTreeMap<String, Arc<Folder>>,
+    types: types::Types,
 }
 
 /// A job before substitution.
@@ -156,6 +160,7 @@ impl Workspace {
         workspace.read_jobs(root, &project);
         let paths = disk::pipelines(root, &globs, &mut workspace.findings);
         workspace.sources(root, &paths);
+        workspace.read_types(root);
         workspace.project = Some(project);
         workspace
     }
@@ -241,6 +246,29 @@ impl Workspace {
         }
         let places: Vec<(String, Span)> = self.jobs.iter().map(|job| (job.path.clone(), job.place())).collect();
         rules::jobs::names(&places, &mut self.findings);
+    }
+
+    /// Reads the step types that pipelines and jobs name.
+    fn read_types(&mut self, root: &Path) {
+        let mut reader = types::Reader { root, files: &mut self.files, findings: &mut self.findings };
+        let pipelines = self.sources.iter_mut().map(|source| (&source.node, &source.path, &mut source.findings));
+        let jobs = self.jobs.iter_mut().map(|job| (&job.node, &job.path, &mut job.findings));
+        for (node, path, own) in pipelines.chain(jobs) {
+            self.types.read(node, path, own, &mut reader);
+        }
+    }
+
+    /// The step types of S3 that pipelines and jobs name.
+    pub fn pins(&self) -> &[Pin] {
+        &self.types.pins
+    }
+
+    /// The files that were read, and what is wrong with them in every environment.
+    pub fn read_so_far(&self) -> (&Files, Findings) {
+        let mut findings = self.findings.clone();
+        let own = self.sources.iter().map(|source| &source.findings);
+        own.chain(self.jobs.iter().map(|job| &job.findings)).for_each(|own| findings.extend(own.clone()));
+        (&self.files, findings)
     }
 
     /// The jobs for one environment.
@@ -367,15 +395,28 @@ impl Source {
         let manifest: Option<Manifest> = decode::decode(&node, schema, findings);
         rules::templates::keep_to_the_known(&node, findings);
         let mut manifest = manifest?;
+        let types = &stage.workspace.types;
         jobs::attach(&mut manifest.steps.value, &made);
+        attach_types(&mut manifest.steps.value, types);
         for map in manifest.steps.value.iter_mut().filter_map(|step| step.value.map.as_mut()) {
             jobs::attach(&mut map.value.steps.value, &made);
+            attach_types(&mut map.value.steps.value, types);
         }
         defaults.fill(&mut manifest);
         if let Some(environment) = environment {
             manifest.params.0.iter_mut().for_each(|(_, param)| param.value.choose(&environment.name));
         }
         Some(manifest)
+    }
+}
+
+/// Gives steps the types that they name, and those what the steps give them.
+fn attach_types(steps: &mut [Spanned<Step>], types: &types::Types) {
+    for step in steps {
+        let Step { uses: Some(uses), with, .. } = &mut step.value else { continue };
+        uses.value.step_type = types.at(uses.span);
+        uses.value.with.clone_from(with);
+        uses.value.place.span = uses.span;
     }
 }
 

@@ -10,6 +10,7 @@ use crate::language::decode::schema_of;
 use crate::language::jobs;
 use crate::language::manifest::{Manifest, ProjectFile};
 use crate::language::policy::PolicyFile;
+use crate::steps::uses::StepType;
 
 /// A published schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,11 +23,14 @@ pub enum Published {
     Policy,
     /// Of `jobs/<name>.yaml`.
     Job,
+    /// Of `type.yaml`.
+    Type,
 }
 
 impl Published {
     /// All of them.
-    pub const ALL: [Published; 4] = [Published::Project, Published::Pipeline, Published::Policy, Published::Job];
+    pub const ALL: [Published; 5] =
+        [Published::Project, Published::Pipeline, Published::Policy, Published::Job, Published::Type];
 
     /// The name of its file in `schemas/`.
     pub fn file_name(self) -> &'static str {
@@ -35,6 +39,7 @@ impl Published {
             Published::Pipeline => "pipeline.schema.json",
             Published::Policy => "policy.schema.json",
             Published::Job => "job.schema.json",
+            Published::Type => "type.schema.json",
         }
     }
 
@@ -45,6 +50,7 @@ impl Published {
             Published::Pipeline => schema_of::<Manifest>(),
             Published::Policy => schema_of::<PolicyFile>(),
             Published::Job => jobs::schema(),
+            Published::Type => schema_of::<StepType>(),
         }
     }
 
@@ -56,6 +62,7 @@ impl Published {
             Published::Pipeline => "pipeline.yaml",
             Published::Policy => "policy.yaml",
             Published::Job => "jobs/<name>.yaml",
+            Published::Type => "type.yaml",
         };
         schema.insert("title".to_owned(), json!(title));
         let text = serde_json::to_string_pretty(schema.as_value()).expect("a schema is JSON already");

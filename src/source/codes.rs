@@ -141,6 +141,15 @@ codes! {
     BadListItems = "372" "items of a list are wrong";
     RequiredWithDefault = "373" "parameter is required and has a default";
     UnknownParameterEnvironment = "374" "parameter names an environment that there is not";
+    NoStepType = "380" "step type is not there";
+    BadStepType = "381" "step type is wrong";
+    NotFetched = "382" "step type has not been fetched";
+    BadWith = "383" "value does not fit the step type";
+    MissingWith = "384" "step type is not given what it needs";
+    UnknownWith = "385" "step type has no such parameter";
+    WithWithoutUses = "386" "with of a step that uses no step type";
+    BadPin = "387" "step type is not pinned rightly";
+    UnreachedState = "388" "state is never reached";
     UnknownJob = "390" "job is unknown";
     MissingJobParam = "391" "parameter of a job has no value";
     UnknownJobParam = "392" "job has no such parameter";

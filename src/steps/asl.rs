@@ -4,7 +4,7 @@
 //! that are unique in the pipeline's machine. The language: <https://states-language.net/spec.html>; with JSONata:
 //! <https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html>.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -87,6 +87,36 @@ const JSON_PATH: &[(&str, &str)] = &[
     ("Variable", "Condition"),
 ];
 
+/// Variables of the pipeline's machine, which a branch may read and not assign:
+/// <https://docs.aws.amazon.com/step-functions/latest/dg/workflow-variables.html>.
+const TAKEN: [&str; 7] = ["input", "deadline", "item", "index", "count_of_items", "results", "given"];
+
+/// Where states stand.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    /// Whether they run where the machine's variables are not.
+    apart: bool,
+    /// Whether they are a step type's, which knows its parameters and nothing of the pipeline.
+    of_type: bool,
+}
+
+/// Checks the definition of a step type: states from `StartAt` to an end.
+pub(super) fn check_definition(definition: &Spanned<Tree>, findings: &mut Findings) {
+    let Some(fields) = mapping(definition, "a definition", findings) else { return };
+    for (name, _) in fields.iter().filter(|(name, _)| !["StartAt", "States", "Comment"].contains(&name.as_str())) {
+        let finding = bad(name.span, format!("a definition has no `{}` here", name.value));
+        findings.push(match name.value.as_str() {
+            "QueryLanguage" => finding.why("dpc's machines speak JSONata").help("remove it"),
+            "TimeoutSeconds" => finding.help("give the tasks a `TimeoutSeconds`, or the step that uses it a `timeout`"),
+            other => match suggest::near(other, ["StartAt", "States", "Comment"]) {
+                Some(near) => finding.fix(name.span, near, format!("did you mean `{near}`?")),
+                None => finding.help("write `StartAt` and `States`"),
+            },
+        });
+    }
+    scope(definition, &mut BTreeMap::new(), Place { apart: false, of_type: true }, findings);
+}
+
 /// Checks the one state of a step, which goes on to whatever comes after the step.
 pub(super) fn check_step(state: &Spanned<Tree>, findings: &mut Findings) {
     let Some(fields) = mapping(state, "a state", findings) else { return };
@@ -108,11 +138,17 @@ pub(super) fn check_step(state: &Spanned<Tree>, findings: &mut Findings) {
         return;
     }
     let mut names = BTreeMap::new();
-    state_fields(state.span, fields, &mut names, false, findings);
+    state_fields(state.span, fields, &mut names, Place::default(), findings);
 }
 
-/// What is wrong with one state but for its `Next`. `apart`: whether it runs where the machine's variables are not.
-fn state_fields(span: Span, fields: &Fields, names: &mut BTreeMap<String, Span>, apart: bool, findings: &mut Findings) {
+/// What is wrong with one state but for its `Next`.
+fn state_fields(
+    span: Span,
+    fields: &Fields,
+    names: &mut BTreeMap<String, Span>,
+    place: Place,
+    findings: &mut Findings,
+) {
     let Some((kind, at)) = text(fields, "Type") else {
         findings.push(bad(span, "this state has no `Type`").help("add `Type: Task`, or Pass, Wait, Parallel or Map"));
         return;
@@ -134,19 +170,72 @@ fn state_fields(span: Span, fields: &Fields, names: &mut BTreeMap<String, Span>,
     for (name, value) in fields.iter() {
         field(known, name, findings);
         if !["Branches", "ItemProcessor"].contains(&name.as_str()) {
-            values(value, apart, findings);
+            values(value, place, findings);
         }
     }
+    assigned(fields, place, findings);
     if let Some((resource, at)) = text(fields, "Resource")
         && kind == "Task"
     {
         check_resource(resource, at, findings);
+        check_token(resource, at, fields, place, findings);
     }
     if let Some(Spanned { value: Tree::List(branches), .. }) = fields.get("Branches") {
-        branches.iter().for_each(|branch| scope(branch, names, apart, findings));
+        branches.iter().for_each(|branch| scope(branch, names, place, findings));
     }
     if let Some(processor) = fields.get("ItemProcessor") {
-        scope(processor, names, apart || is_distributed(processor), findings);
+        scope(processor, names, Place { apart: place.apart || is_distributed(processor), ..place }, findings);
+    }
+}
+
+/// A variable has one name from the machine to its innermost branch.
+fn assigned(fields: &Fields, place: Place, findings: &mut Findings) {
+    let catchers = match fields.get("Catch") {
+        Some(Spanned { value: Tree::List(items), .. }) => items.as_slice(),
+        _ => &[],
+    };
+    let of_catchers = catchers.iter().filter_map(|item| match &item.value {
+        Tree::Map(fields) => fields.get("Assign"),
+        Tree::Scalar(_) | Tree::List(_) => None,
+    });
+    for assign in fields.get("Assign").into_iter().chain(of_catchers) {
+        let Tree::Map(variables) = &assign.value else { continue };
+        for (name, _) in variables.iter() {
+            if TAKEN.contains(&name.as_str()) || place.of_type && name.value == "with" {
+                findings.push(
+                    bad(name.span, format!("the variable `{}` is dpc's", name.value))
+                        .why("a branch cannot assign a variable that exists around it")
+                        .help("choose another name"),
+                );
+            }
+        }
+    }
+}
+
+/// A task that waits for its token gives the token to somebody, and does not wait for ever.
+/// <https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html#connect-wait-token>
+fn check_token(resource: &str, span: Span, fields: &Fields, place: Place, findings: &mut Findings) {
+    if !resource.ends_with(".waitForTaskToken") {
+        return;
+    }
+    let mut given = false;
+    if let Some(arguments) = fields.get("Arguments") {
+        arguments.value.texts(arguments.span, &mut |text, _| given |= text.contains("$states.context.Task.Token"));
+    }
+    if !given {
+        findings.push(
+            bad(span, "this task waits for a token that it gives to nobody")
+                .why("it would wait until it times out: only who has the token can end it")
+                .help("pass `\"{% $states.context.Task.Token %}\"` in `Arguments`"),
+        );
+    }
+    let limited = ["TimeoutSeconds", "HeartbeatSeconds"].iter().any(|limit| fields.get(limit).is_some());
+    if place.of_type && !limited {
+        findings.push(
+            bad(span, "this task may wait for a year")
+                .why("nobody may come back with the token, and an execution lives that long")
+                .help("add `TimeoutSeconds` or `HeartbeatSeconds`"),
+        );
     }
 }
 
@@ -171,13 +260,31 @@ fn field(known: &Type, name: &Spanned<String>, findings: &mut Findings) {
 }
 
 /// Texts are literals, JSONata between `{%` and `%}`, or templates of dpc's; never JSONPath.
-fn values(value: &Spanned<Tree>, apart: bool, findings: &mut Findings) {
+fn values(value: &Spanned<Tree>, place: Place, findings: &mut Findings) {
     match &value.value {
         Tree::Scalar(Value::String(text)) => {
             if text.starts_with("{%") != text.ends_with("%}") {
                 let finding = Finding::at(Code::BadState, value.span, "this JSONata has only one of its ends", "");
                 findings.push(finding.help("write the whole text between `{%` and `%}`"));
-            } else if apart && text.contains("{{") && !text.starts_with("{%") {
+            } else if text.starts_with("{%") && text.contains("${") {
+                findings.push(
+                    bad(value.span, "`${` in JSONata would be CloudFormation's")
+                        .why("the definition is part of a template, in which `${…}` is replaced")
+                        .help("write `\"$\" & \"{\"` in a text, and a blank between the two elsewhere"),
+                );
+            } else if place.of_type && text.contains("{{") && !text.starts_with("{%") {
+                findings.push(
+                    bad(value.span, "a step type has no `{{ }}`")
+                        .why("it knows nothing of the pipelines that use it")
+                        .help("declare a parameter in `with`, and read it: `\"{% $with.name %}\"`"),
+                );
+            } else if place.of_type && place.apart && reads_with(text) {
+                findings.push(
+                    bad(value.span, "`$with` cannot be read inside a distributed map")
+                        .why("its items run in executions of their own, which do not know the step")
+                        .help("put it into the `ItemSelector` of the map, and read it from `$states.input` here"),
+                );
+            } else if place.apart && text.contains("{{") && !text.starts_with("{%") {
                 findings.push(
                     bad(value.span, "`{{ }}` cannot be read inside a distributed map")
                         .why("its items run in executions of their own, which do not know the run")
@@ -186,20 +293,20 @@ fn values(value: &Spanned<Tree>, apart: bool, findings: &mut Findings) {
             }
         }
         Tree::Scalar(_) => {}
-        Tree::List(items) => items.iter().for_each(|item| values(item, apart, findings)),
+        Tree::List(items) => items.iter().for_each(|item| values(item, place, findings)),
         Tree::Map(entries) => {
             for (name, value) in entries.iter() {
                 if name.ends_with(".$") {
                     findings.push(json_path(name, "a text between `{%` and `%}`"));
                 }
-                values(value, apart, findings);
+                values(value, place, findings);
             }
         }
     }
 }
 
 /// A branch or the processor of a map: its states, and where they lead.
-fn scope(scope: &Spanned<Tree>, names: &mut BTreeMap<String, Span>, apart: bool, findings: &mut Findings) {
+fn scope(scope: &Spanned<Tree>, names: &mut BTreeMap<String, Span>, place: Place, findings: &mut Findings) {
     let Some(fields) = mapping(scope, "a branch", findings) else { return };
     let Some(states) = fields.get("States") else {
         findings.push(bad(scope.span, "this branch has no `States`"));
@@ -245,8 +352,41 @@ fn scope(scope: &Spanned<Tree>, names: &mut BTreeMap<String, Span>, apart: bool,
             };
             findings.push(bad(name.span, message));
         }
-        state_fields(state.span, fields, names, apart, findings);
+        state_fields(state.span, fields, names, place, findings);
     }
+    if let Some((start, _)) = text(fields, "StartAt") {
+        unreached(start, states, findings);
+    }
+}
+
+/// Step Functions takes no machine with a state that nothing leads to.
+fn unreached(start: &str, states: &Fields, findings: &mut Findings) {
+    let (mut reached, mut open) = (BTreeSet::new(), vec![start]);
+    while let Some(name) = open.pop() {
+        if let (true, Some(Spanned { value: Tree::Map(state), .. })) = (reached.insert(name), states.get(name)) {
+            open.extend(targets(state).into_iter().map(|(target, _)| target));
+        }
+    }
+    // A name that leads nowhere has been reported, and may be one of these, misspelt.
+    if reached.iter().any(|name| states.get(name).is_none()) {
+        return;
+    }
+    for (name, _) in states.iter().filter(|(name, _)| !reached.contains(name.as_str())) {
+        findings.push(
+            Finding::at(Code::UnreachedState, name.span, format!("state `{}` is never reached", name.value), "")
+                .why(format!("no `Next`, `Default` or `Catch` leads to it from `{start}`, and Step Functions refuses that"))
+                .help("lead to it, or remove it"),
+        );
+    }
+}
+
+/// Whether JSONata reads the parameters of a step type.
+fn reads_with(text: &str) -> bool {
+    text.starts_with("{%")
+        && text.match_indices("$with").any(|(at, found)| {
+            let next = text.get(at + found.len()..).and_then(|rest| rest.chars().next());
+            !next.is_some_and(|next| next.is_alphanumeric() || next == '_')
+        })
 }
 
 /// Every name of a state that a state leads to.
@@ -337,6 +477,26 @@ pub(super) fn action(resource: &str) -> Option<String> {
         }
     };
     Some(format!("{prefix}:{name}"))
+}
+
+/// The place of a state of this name, however deep in a definition.
+pub(super) fn state_named(definition: &Tree, wanted: &str) -> Option<Span> {
+    let mut open = vec![definition];
+    while let Some(next) = open.pop() {
+        match next {
+            Tree::Scalar(_) => {}
+            Tree::List(items) => open.extend(items.iter().map(|item| &item.value)),
+            Tree::Map(fields) => {
+                if let Some(Spanned { value: Tree::Map(states), .. }) = fields.get("States")
+                    && let Some(found) = key(states, wanted)
+                {
+                    return Some(found.span);
+                }
+                open.extend(fields.0.iter().map(|(_, value)| &value.value));
+            }
+        }
+    }
+    None
 }
 
 /// The name of a user's state in the machine of the pipeline.

@@ -34,6 +34,8 @@ pub struct Bench<'a> {
     pub wants_output: bool,
     /// The steps beside it, when it stands inside a map; what any other step has put out is in the variable `results`.
     pub siblings: Option<&'a [&'a str]>,
+    /// Whether what is being made stands in a branch that has all of these in the variable `given`.
+    pub enclosed: bool,
     /// The folder of the archive that its work runs in; the archive's own if there is none.
     pub folder: Option<&'a str>,
     /// What the plan holds for the step: every string is a template.
@@ -228,7 +230,10 @@ impl Bench<'_> {
 
     /// The expression of a late path.
     pub fn late(&self, late: &Late) -> String {
-        Self::path(self.siblings, late)
+        match &late.root {
+            Root::Output(step) if self.enclosed => inside(format!("$given.`{step}`.output"), late),
+            _ => Self::path(self.siblings, late),
+        }
     }
 
     /// The same for a step among these inside a map, or outside of any.
@@ -243,11 +248,16 @@ impl Bench<'_> {
             Root::Index => "$index".to_owned(),
             Root::Count => "$count_of_items".to_owned(),
         };
-        late.path.iter().fold(root, |expression, segment| match segment {
-            Segment::Key(key) => member(expression, key),
-            Segment::At(at) => format!("{expression}[{at}]"),
-        })
+        inside(root, late)
     }
+}
+
+/// The part of an expression's value that a late path leads to.
+fn inside(root: String, late: &Late) -> String {
+    late.path.iter().fold(root, |expression, segment| match segment {
+        Segment::Key(key) => member(expression, key),
+        Segment::At(at) => format!("{expression}[{at}]"),
+    })
 }
 
 /// `expression.key`, whatever the key's letters are.

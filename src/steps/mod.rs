@@ -19,6 +19,7 @@ pub mod runner;
 pub mod shell;
 pub mod spark;
 pub mod state;
+pub mod uses;
 
 use std::sync::Arc;
 
@@ -89,6 +90,11 @@ pub struct Step {
     pub pipeline: Option<Spanned<pipeline::PipelineStep>>,
     /// Runs one state in Amazon States Language.
     pub state: Option<Spanned<state::RawState>>,
+    /// Runs a step type of your own: the path of its folder from this file, or an archive in S3 with its digest.
+    pub uses: Option<Spanned<uses::Uses>>,
+    /// What the step type is given, by the names of its parameters. Texts may hold `{{ }}`.
+    #[schemars(extend("type" = "object"))]
+    pub with: Option<Spanned<source::Tree>>,
 }
 
 /// What a kind of step must provide; the compiler asks for nothing else.
@@ -190,6 +196,7 @@ pub const KINDS: &[KindOfStep] = &[
     pipeline::KIND,
     map::KIND,
     state::KIND,
+    uses::KIND,
 ];
 
 /// One argument.
@@ -251,6 +258,7 @@ impl Step {
             one(&batch::KIND, self.batch.as_ref()),
             one(&pipeline::KIND, self.pipeline.as_ref()),
             one(&state::KIND, self.state.as_ref()),
+            one(&uses::KIND, self.uses.as_ref()),
             one(&map::KIND, self.map.as_ref()),
         ]
         .into_iter()

@@ -27,7 +27,7 @@ pub struct RawState {
 }
 
 /// What the state machine's role is allowed.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Permission {
     /// IAM actions: `sns:Publish`.
@@ -51,27 +51,50 @@ impl RawState {
             if fields.get("Type").is_some_and(|kind| kind.value == source::Tree::Scalar(json!("Task"))))
     }
 
-    fn check_permissions(&self, findings: &mut Findings) {
-        self.permissions.iter().for_each(|permission| permission.check(permission.span, findings));
-        for (resource, span) in asl::resources(&self.definition.value) {
-            let Some(action) = asl::action(resource) else { continue };
-            let allowed = self.permissions.iter().flat_map(|permission| &permission.actions);
-            if !allowed.into_iter().any(|given| covers(given, &action)) {
-                findings.push(
-                    Finding::at(Code::PermissionMissing, span, format!("`{action}` is not among the permissions"), "")
-                        .warning()
-                        .why("the state machine's role may do only what its steps name, so the call would be denied")
-                        .help(format!(
-                            "add `permissions: [{{ actions: [\"{action}\"], resources: [\"arn:…\"] }}]` with the ARN that it is about"
-                        )),
-                );
-            }
+}
+
+/// Reports permissions that IAM would refuse, and tasks that evidently need more. `of_type`: whether resources may name
+/// parameters of a step type.
+pub(super) fn check_permissions(
+    definition: &source::Tree,
+    permissions: &[Spanned<Permission>],
+    of_type: bool,
+    findings: &mut Findings,
+) {
+    permissions.iter().for_each(|permission| permission.check(permission.span, of_type, findings));
+    for (resource, span) in asl::resources(definition) {
+        let Some(action) = asl::action(resource) else { continue };
+        let allowed = permissions.iter().flat_map(|permission| &permission.actions);
+        if !allowed.into_iter().any(|given| covers(given, &action)) {
+            findings.push(
+                Finding::at(Code::PermissionMissing, span, format!("`{action}` is not among the permissions"), "")
+                    .warning()
+                    .why("the state machine's role may do only what its steps name, so the call would be denied")
+                    .help(format!(
+                        "add `permissions: [{{ actions: [\"{action}\"], resources: [\"arn:…\"] }}]` with the ARN that it is about"
+                    )),
+            );
         }
     }
 }
 
+/// The id of a step's statement.
+pub(super) fn of_step(step: &str, at: usize) -> String {
+    let words = step.split('-').map(|word| {
+        let (first, rest) = word.split_at(1.min(word.len()));
+        first.to_ascii_uppercase() + rest
+    });
+    format!("Step{}{}", words.collect::<String>(), at + 1)
+}
+
 impl Permission {
-    fn check(&self, span: crate::source::Span, findings: &mut Findings) {
+    /// Texts in which a step type may name its parameters.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &Spanned<String>> {
+        let values = self.conditions.iter().flat_map(|(_, keys)| keys.iter().map(|(_, value)| value));
+        self.resources.iter().chain(values)
+    }
+
+    fn check(&self, span: crate::source::Span, of_type: bool, findings: &mut Findings) {
         let at = |span, message: String| Finding::at(Code::BadPermission, span, message, "");
         for (list, what) in [(&self.actions, "actions"), (&self.resources, "resources")] {
             if list.is_empty() {
@@ -97,7 +120,10 @@ impl Permission {
                         .why("it allows the actions on everything in the account")
                         .help("name ARNs, or add `reason: …`, such as \"ListClusters takes no resource\""),
                 );
-            } else if resource.value != "*" && !resource.starts_with("arn:") {
+            } else if resource.value != "*"
+                && !resource.starts_with("arn:")
+                && !(of_type && resource.starts_with("${with."))
+            {
                 findings.push(
                     at(resource.span, format!("`{}` is not an ARN", resource.value))
                         .help("write one such as `arn:aws:sns:${AWS::Region}:${AWS::AccountId}:topic`"),
@@ -106,19 +132,33 @@ impl Permission {
         }
     }
 
-    fn statement(&self, sid: String) -> Statement {
+    /// The statement of a policy; `with` is what a step gives for a parameter of a step type.
+    pub(super) fn statement(&self, sid: String, with: &dyn Fn(&str) -> Option<String>) -> Statement {
         let actions = self.actions.iter().map(|action| action.value.clone());
         let mut statement = Statement::of_user(sid, actions, self.reason.as_ref().map(|reason| reason.value.clone()));
         for resource in &self.resources {
-            statement = statement.on(with_aws(resource));
+            statement = statement.on(with_aws(&given(resource, with)));
         }
         for (operator, keys) in self.conditions.iter() {
             for (key, value) in keys.iter() {
-                statement = statement.when(operator.value.clone(), key.value.clone(), with_aws(value));
+                statement = statement.when(operator.value.clone(), key.value.clone(), with_aws(&given(value, with)));
             }
         }
         statement
     }
+}
+
+/// A text with what a step gives in the place of `${with.name}`.
+fn given(text: &str, with: &dyn Fn(&str) -> Option<String>) -> String {
+    let mut parts = text.split("${with.");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once('}').and_then(|(name, rest)| Some((with(name)?, rest))) {
+            Some((value, rest)) => out.extend([value.as_str(), rest]),
+            None => out.extend(["${with.", part]),
+        }
+    }
+    out
 }
 
 /// A user's text in which CloudFormation fills in `${AWS::…}` and nothing else.
@@ -127,7 +167,7 @@ fn with_aws(text: &str) -> Value {
 }
 
 /// The same where the tree's texts name the account or the region.
-fn of_account(tree: Tree) -> Tree {
+pub(super) fn of_account(tree: Tree) -> Tree {
     match tree {
         Tree::Text(Argument::Users(text)) if text.contains("${AWS::") => {
             Tree::Text(Argument::Own(text.replace("${", "${!").replace("${!AWS::", "${AWS::")))
@@ -157,7 +197,7 @@ impl Kind for RawState {
     fn check(&self, findings: &mut Findings) {
         asl::check_step(&self.definition, findings);
         any::check_keys(&self.definition.value, findings);
-        self.check_permissions(findings);
+        check_permissions(&self.definition.value, &self.permissions, false, findings);
     }
 
     fn runs_on(&self) -> RunsOn {
@@ -178,22 +218,16 @@ impl Kind for RawState {
 
     fn work(&self, bench: &mut Bench<'_>) -> Option<Work> {
         for (at, permission) in self.permissions.iter().enumerate() {
-            let words = bench.step.split('-').map(|word| {
-                let (first, rest) = word.split_at(1.min(word.len()));
-                first.to_ascii_uppercase() + rest
-            });
-            let sid = format!("Step{}{}", words.collect::<String>(), at + 1);
-            bench.statements.push(permission.statement(sid));
+            bench.statements.push(permission.statement(of_step(bench.step, at), &|_| None));
         }
         let name = asl::prefixed(bench.step, "state");
         let mut names = vec![name.clone()];
         let definition = asl::renamed(&self.definition.value, bench.step, &mut names);
         let reads = any::texts(&self.definition).iter().any(|text| !late::of(text.value).is_empty());
         // Inside the branch, what other steps have put out is in a variable only.
-        let siblings = bench.siblings;
-        bench.siblings = Some(&[]);
+        bench.enclosed = true;
         let mut state = bench.value("definition", of_account(Tree::from(&definition)));
-        bench.siblings = siblings;
+        bench.enclosed = false;
         if let Some(fields) = state.as_object_mut() {
             fields.insert("End".to_owned(), json!(true));
         }
@@ -202,8 +236,9 @@ impl Kind for RawState {
         if reads {
             start = asl::prefixed(bench.step, "results");
             names.push(start.clone());
-            let results = if siblings.is_some() { "$merge([$results, $states.input])" } else { "$states.input" };
-            let assign = json!({ "results": code(results) });
+            let results =
+                if bench.siblings.is_some() { "$merge([$results, $states.input])" } else { "$states.input" };
+            let assign = json!({ "given": code(results) });
             let pass = json!({ "Type": "Pass", "Assign": assign, "Output": {}, "Next": name });
             states.insert(start.clone(), pass);
         }

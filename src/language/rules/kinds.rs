@@ -1,8 +1,8 @@
 //! A step, a compute profile, a schedule and an alert each have exactly one kind.
 
 use crate::language::project::Pipeline;
-use crate::source::{Code, Finding, Findings, Span};
-use crate::steps::KINDS;
+use crate::source::{Code, Finding, Findings, Span, Spanned};
+use crate::steps::{KINDS, Step};
 
 pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
     let manifest = &pipeline.manifest;
@@ -17,6 +17,7 @@ pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
         let given = step.kinds();
         let span_of = |key| given.iter().find(|(given, _, _)| *given == key).map(|(_, span, _)| *span);
         let kinds: Vec<(&str, Option<Span>)> = KINDS.iter().map(|kind| (kind.key, span_of(kind.key))).collect();
+        findings.extend(with_of_nothing(step));
         // What is wrong with a job is said where it is written.
         if step.job.is_some() {
             continue;
@@ -53,6 +54,21 @@ pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
         let place = alert.events.first().map_or(alert.span, |event| event.span);
         exactly_one("this alert", "tells nobody", (alert.span, place), &kinds, findings);
     }
+}
+
+/// `with` is for the step type that the same file names.
+fn with_of_nothing(step: &Spanned<Step>) -> Option<Finding> {
+    let with = step.with.as_ref()?;
+    let here = step.uses.as_ref().filter(|uses| uses.span.file == with.span.file);
+    if here.is_some() {
+        return None;
+    }
+    let finding = |message| Finding::at(Code::WithWithoutUses, with.span, message, "");
+    Some(match &step.job {
+        Some(_) => finding("`with` belongs to a step type, and this step uses a job").help("give the job `params`"),
+        None => finding("`with` belongs to a step type, and this step uses none")
+            .help("add `uses: ../step-types/name`, or remove it"),
+    })
 }
 
 /// `none` ends the sentence when no kind is given. Of the places, the first is searched for what could not be read, and

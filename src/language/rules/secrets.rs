@@ -29,7 +29,7 @@ pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
 }
 
 /// Mappings whose keys users choose, and whose values reach programs.
-const FREE: [&str; 6] = ["environment", "conf", "arguments", "parameters", "payload", "params"];
+const FREE: [&str; 7] = ["environment", "conf", "arguments", "parameters", "payload", "params", "with"];
 
 /// Secrets in any text of a pipeline's tree, wherever it stands.
 pub fn tree(pipeline: &Node, findings: &mut Findings) {

@@ -24,7 +24,7 @@ fn is_rendered(path: &[&str]) -> bool {
     };
     match path {
         ["when"] | ["steps", "[]", "when"] | ["partition", "from"] => return true,
-        ["steps", "[]", "params", _] | ["steps", "[]", "params", _, "[]"] => return true,
+        ["steps", "[]", "params", _] | ["steps", "[]", "params", _, "[]"] | ["steps", "[]", "with", ..] => return true,
         _ if is_default(path) => return true,
         _ => {}
     }
