@@ -7,6 +7,7 @@
 pub mod account;
 pub mod artifacts;
 pub mod binary;
+pub mod bus;
 pub mod central;
 pub mod clients;
 pub mod failure;

@@ -95,7 +95,12 @@ async fn signed(
     };
     let url = format!("{host}{}", request.path);
     let body = request.body.as_ref().map(Value::to_string).unwrap_or_default();
-    let kind = if request.target.is_some() { "application/x-amz-json-1.1" } else { "application/json" };
+    let kind = match (&request.target, request.service) {
+        (None, _) => "application/json",
+        // <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-making-api-requests-json.html>
+        (Some(_), "sqs") => "application/x-amz-json-1.0",
+        (Some(_), _) => "application/x-amz-json-1.1",
+    };
     let mut headers = vec![("content-type", kind)];
     headers.extend(request.target.as_deref().map(|target| ("x-amz-target", target)));
     let provider = clients.config().credentials_provider().ok_or("no provider of credentials")?;

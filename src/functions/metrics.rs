@@ -1,8 +1,8 @@
-//! Metrics of the account function, written into its log in CloudWatch's embedded metric format.
+//! Metrics of both functions, written into its log in CloudWatch's embedded metric format.
 //!
 //! In come counts; out come lines that CloudWatch turns into metrics, without a call that could fail:
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>.
-//! It refuses to know who looks at them; the alarms are in `templates/account.yaml`.
+//! It refuses to know who looks at them; the alarms are in `templates/`.
 
 use std::io::Write;
 
@@ -33,8 +33,8 @@ impl Metric {
     }
 }
 
-/// The line that counts one, and says why.
-pub fn line(metric: Metric, why: &str, at: Timestamp) -> Value {
+/// The line that counts one of a function, and says why.
+pub fn line(function: &str, metric: Metric, why: &str, at: Timestamp) -> Value {
     let name = metric.name();
     json!({
         "_aws": {
@@ -43,16 +43,21 @@ pub fn line(metric: Metric, why: &str, at: Timestamp) -> Value {
                 { "Namespace": "dpc", "Dimensions": [["Function"]], "Metrics": [{ "Name": name, "Unit": "Count" }] }
             ]
         },
-        "Function": names::ACCOUNT_FUNCTION,
+        "Function": function,
         name: 1,
         "why": why,
     })
 }
 
-/// Writes that line.
+/// Writes that line for the account function.
 pub fn count(metric: Metric, why: &str, at: Timestamp) {
+    count_of(names::ACCOUNT_FUNCTION, metric, why, at);
+}
+
+/// Writes that line.
+pub fn count_of(function: &str, metric: Metric, why: &str, at: Timestamp) {
     // A metric that cannot be written must not fail what it counts.
-    let _ = writeln!(std::io::stdout().lock(), "{}", line(metric, why, at));
+    let _ = writeln!(std::io::stdout().lock(), "{}", line(function, metric, why, at));
 }
 
 #[cfg(test)]
@@ -61,7 +66,7 @@ mod tests {
 
     #[test]
     fn the_metric_is_where_the_format_wants_it() {
-        let line = line(Metric::Sweeps, "", Timestamp::from_second(1).unwrap());
+        let line = line("dpc-account", Metric::Sweeps, "", Timestamp::from_second(1).unwrap());
         assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["Name"], "Sweeps");
         assert_eq!(line["Sweeps"], 1);
         assert_eq!(line["Function"], "dpc-account");
@@ -70,9 +75,10 @@ mod tests {
 
     #[test]
     fn every_metric_but_one_that_nobody_must_act_on_has_an_alarm() {
-        let template = include_str!("../../templates/account.yaml");
-        for metric in [Metric::NeedsAttention, Metric::Sweeps] {
-            assert!(template.contains(&format!("MetricName: {}\n", metric.name())), "{}", metric.name());
+        for template in [include_str!("../../templates/account.yaml"), include_str!("../../templates/central.yaml")] {
+            for metric in [Metric::NeedsAttention, Metric::Sweeps] {
+                assert!(template.contains(&format!("MetricName: {}\n", metric.name())), "{}", metric.name());
+            }
         }
     }
 }

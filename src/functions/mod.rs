@@ -1,4 +1,4 @@
-//! The account function: Lambda events in, decisions, AWS calls out.
+//! The account function, and the central one beside it: Lambda events in, decisions, AWS calls out.
 //!
 //! In come envelopes, status events, registrations and the sweep's tick; out come runs that are started once, followed to
 //! their end, released and announced. This floor refuses to know YAML and the command line, and it keeps nothing between
@@ -43,7 +43,9 @@ use crate::cloud::{Caller, Clients, Target};
 use account::{Account, Settings};
 use world::Aws;
 
-/// Whether this process is the account function: Lambda says where its runtime API is, and starts `bootstrap`.
+use crate::source::Finding;
+
+/// Whether this process is one of the functions: Lambda says where its runtime API is, and starts `bootstrap`.
 pub fn is_lambda() -> bool {
     let name = std::env::args_os().next();
     let name = name.as_deref().and_then(|path| std::path::Path::new(path).file_name());
@@ -71,6 +73,32 @@ pub fn run() -> ExitCode {
 }
 
 async fn serve() -> Result<(), lambda_runtime::Error> {
+    if central::Settings::are_given() { serve_central().await } else { serve_account().await }
+}
+
+async fn serve_central() -> Result<(), lambda_runtime::Error> {
+    let settings = central::Settings::from_environment()?;
+    let clients = Clients::new(&Target::default()).await;
+    let region = clients.region().unwrap_or_default().to_owned();
+    let endpoint = clients.config().endpoint_url().map(str::to_owned);
+    let caller = Caller { region, endpoint, ..Caller::default() };
+    let table = crate::cloud::central::Table::new(clients.dynamodb().clone(), caller.clone(), &settings.table);
+    let central = central::Central::new(table, central::outside::Aws::new(clients, caller, settings));
+    let central = &central;
+    let handle = move |event: LambdaEvent<Value>| async move {
+        let deadline = event.context.deadline();
+        central.handle(event.payload, jiff::Timestamp::try_from(deadline)?).await.map_err(failed)
+    };
+    lambda_runtime::run(service_fn(handle)).await
+}
+
+/// A finding as Lambda's error, and in the log.
+fn failed(finding: Box<Finding>) -> lambda_runtime::Error {
+    tracing::error!(code = finding.code.id(), why = finding.why, "{}", finding.message);
+    lambda_runtime::Error::from(format!("{}: {}", finding.code.id(), finding.message))
+}
+
+async fn serve_account() -> Result<(), lambda_runtime::Error> {
     let settings = Settings::from_environment()?;
     let clients = Clients::new(&Target::default()).await;
     let region = clients.region().unwrap_or_default().to_owned();
@@ -80,10 +108,7 @@ async fn serve() -> Result<(), lambda_runtime::Error> {
     let account = &account;
     let handle = move |event: LambdaEvent<Value>| async move {
         let deadline = event.context.deadline();
-        account.handle(event.payload, jiff::Timestamp::try_from(deadline)?).await.map_err(|finding| {
-            tracing::error!(code = finding.code.id(), why = finding.why, "{}", finding.message);
-            lambda_runtime::Error::from(format!("{}: {}", finding.code.id(), finding.message))
-        })
+        account.handle(event.payload, jiff::Timestamp::try_from(deadline)?).await.map_err(failed)
     };
     lambda_runtime::run(service_fn(handle)).await
 }

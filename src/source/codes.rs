@@ -295,4 +295,8 @@ codes! {
     BadRange = "760" "range of partitions cannot be used";
     ForeignPipeline = "761" "pipeline belongs to another account";
     NoCentral = "785" "account knows no central account";
+    BadMessage = "786" "message to the central account cannot be read";
+    NewerMessage = "787" "central account is older than an account";
+    FactTooLarge = "788" "what a run rests on is too large";
+    NotOwner = "789" "pipeline belongs to another account";
 }

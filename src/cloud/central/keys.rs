@@ -14,9 +14,9 @@ pub fn pipeline(of: &str, pipeline: &str) -> Key {
     Key::new(space(of), format!("PIPELINE#{pipeline}"))
 }
 
-/// All registrations of a space.
-pub fn pipelines(of: &str) -> Range {
-    Range::of_prefix(space(of), "PIPELINE#")
+/// All rows of a space: registrations, reservations, the counter.
+pub fn all(of: &str) -> Range {
+    Range::of_prefix(space(of), "")
 }
 
 /// The counter of a space that goes up with each change of its registrations.
@@ -44,9 +44,14 @@ pub fn mark(space: &str, pipeline: &str, label: &str) -> Key {
     Key::new(facts(space, pipeline), format!("{label}#~mark"))
 }
 
-/// Which reservation holds a partition.
-pub fn reserved(space: &str, pipeline: &str, label: &str) -> Key {
-    Key::new(facts(space, pipeline), format!("{label}#~reserved"))
+/// What a pipeline was heard of last.
+pub fn received(space: &str, pipeline: &str) -> Key {
+    Key::new(facts(space, pipeline), "~received")
+}
+
+/// Fire and overrides of a pipeline without partitions, without its runs.
+pub fn unpartitioned(space: &str, pipeline: &str) -> Range {
+    Range::of_prefix(facts(space, pipeline), "none#~")
 }
 
 /// All of one partition.
@@ -66,6 +71,16 @@ pub fn answer(id: &str) -> Key {
 }
 
 /// A reservation.
-pub fn reservation(id: &str) -> Key {
-    Key::new(format!("RESERVATION#{id}"), "RESERVATION")
+pub fn reservation(of: &str, id: &str) -> Key {
+    Key::new(space(of), format!("RESERVATION#{id}"))
+}
+
+/// An account that has spoken of a pipeline of another's.
+pub fn spoof(space: &str, pipeline: &str, account: &str) -> Key {
+    Key::new(format!("SPOOF#{space}"), format!("{pipeline}#{account}"))
+}
+
+/// All of these of a space.
+pub fn spoofs(space: &str) -> Range {
+    Range::of_prefix(format!("SPOOF#{space}"), "")
 }

@@ -5,13 +5,17 @@
 //! operators.
 
 pub mod keys;
+mod load;
 mod reader;
 mod row;
 mod table;
+mod writes;
 
+pub use load::{load, look, partitions, space};
 pub use reader::{Place, Reader};
 pub use row::{Key, LARGEST, Open, Row, size};
 pub use table::{TOGETHER, Table, unreadable};
+pub use writes::{Counter, is_of_space, rows_of};
 
 use crate::cloud::failure::CloudResult;
 
@@ -38,9 +42,9 @@ impl Range {
 /// One write: only if the row is still at the version that it was read with.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Write {
-    /// Writes the row in place of its version; version 0 only where there is none.
-    Put(Row),
-    /// Takes away the row with this version.
+    /// Writes a row in place of this version of it; 0 only where there is none.
+    Put(Row, u64),
+    /// Takes away this version of a row.
     Delete(Key, u64),
 }
 
@@ -48,16 +52,15 @@ impl Write {
     /// The row.
     pub fn key(&self) -> &Key {
         match self {
-            Write::Put(row) => &row.key,
+            Write::Put(row, _) => &row.key,
             Write::Delete(key, _) => key,
         }
     }
 
     /// The version that it must have.
-    pub fn expected(&self) -> u64 {
+    pub fn replaces(&self) -> u64 {
         match self {
-            Write::Put(row) => row.version,
-            Write::Delete(_, version) => *version,
+            Write::Put(_, version) | Write::Delete(_, version) => *version,
         }
     }
 }
@@ -69,8 +72,8 @@ pub trait Rows {
     /// These rows, as many of them as there are.
     async fn get(&self, keys: &[Key]) -> CloudResult<Vec<Row>>;
 
-    /// The rows of these ranges, one range after the other.
-    async fn ranges(&self, ranges: &[Range]) -> CloudResult<Vec<Row>>;
+    /// The rows of each of these ranges.
+    async fn ranges(&self, ranges: &[Range]) -> CloudResult<Vec<Vec<Row>>>;
 
     /// Writes all or none, at most [`TOGETHER`] rows: false if one of them is at another version.
     async fn write(&self, writes: &[Write]) -> CloudResult<bool>;

@@ -3,14 +3,19 @@
 //! In comes where the central account is; out come answers, registrations and facts, read through the role that it gives
 //! to those who may. It refuses to write: whoever wants something else asks the central function for it.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
-use super::{Key, Open, Range, Row, Rows, Table, Write, keys, unreadable};
+use super::{Key, Open, Range, Row, Rows, Table, Write, keys, load, unreadable};
 use crate::cloud::failure::{Caller, CloudResult};
 use crate::cloud::signed::{self, Request};
 use crate::cloud::{Clients, Session};
 use crate::control::message::Answer;
 use crate::control::names;
+use crate::control::trigger::fact::PartitionFacts;
+use crate::control::trigger::space::Space;
+use crate::control::trigger::store::{Missing, Snapshot};
 use crate::source::{Code, Finding};
 
 /// Where the central account is, as a member account knows it.
@@ -99,7 +104,43 @@ impl Reader {
     /// The role cannot be assumed; whatever AWS refuses.
     pub async fn answer(&self, id: &str) -> CloudResult<Option<Answer>> {
         let rows = self.table.get(&[keys::answer(id)]).await?;
-        rows.first().map(|row| read(row)).transpose()
+        rows.first().map(read).transpose()
+    }
+
+    /// What is registered and reserved in a space.
+    ///
+    /// # Errors
+    /// The role cannot be assumed; whatever AWS refuses; rows that cannot be read.
+    pub async fn space(&self, name: &str) -> CloudResult<Space> {
+        Ok(load::space(&self.table, name).await?.0)
+    }
+
+    /// Answers a question about facts with what the table holds: the rows that the question says it misses are loaded, and it
+    /// is asked again. `explain` and `envelope` of `control/trigger` are such questions.
+    ///
+    /// # Errors
+    /// The role cannot be assumed; whatever AWS refuses; rows that cannot be read.
+    pub async fn look<T>(
+        &self,
+        space: &str,
+        snapshot: &mut Snapshot,
+        question: impl FnMut(&Snapshot) -> Result<T, Missing>,
+    ) -> CloudResult<T> {
+        load::look(&self.table, space, snapshot, question).await
+    }
+
+    /// All that is known of a pipeline's partitions between two labels, both included: runs, overrides, last fires.
+    ///
+    /// # Errors
+    /// The role cannot be assumed; whatever AWS refuses; rows that cannot be read.
+    pub async fn partitions(
+        &self,
+        space: &str,
+        pipeline: &str,
+        first: &str,
+        last: &str,
+    ) -> CloudResult<BTreeMap<String, PartitionFacts>> {
+        load::partitions(&self.table, space, pipeline, first, last).await
     }
 }
 
@@ -124,7 +165,7 @@ impl Rows for Reader {
         self.table.get(keys).await
     }
 
-    async fn ranges(&self, ranges: &[Range]) -> CloudResult<Vec<Row>> {
+    async fn ranges(&self, ranges: &[Range]) -> CloudResult<Vec<Vec<Row>>> {
         self.table.ranges(ranges).await
     }
 

@@ -49,20 +49,17 @@ pub enum Open {
     Evaluate,
     /// Publish it, or see that what was published has arrived.
     Fire,
-    /// See whether the reservation can end.
-    Reservation,
 }
 
 impl Open {
     /// All of them.
-    pub const ALL: [Open; 3] = [Open::Evaluate, Open::Fire, Open::Reservation];
+    pub const ALL: [Open; 2] = [Open::Evaluate, Open::Fire];
 
     /// The value of the attribute `open`.
     pub fn as_str(self) -> &'static str {
         match self {
             Open::Evaluate => "evaluate",
             Open::Fire => "fire",
-            Open::Reservation => "reservation",
         }
     }
 }
@@ -72,12 +69,14 @@ impl Open {
 pub struct Row {
     /// Where it is.
     pub key: Key,
-    /// How often it was written; every write names the version that it replaces, and 0 is a row that is not there.
+    /// Bumped by each write; what is written names the version that it replaces.
     pub version: u64,
     /// The document.
     pub document: Value,
     /// What is still to be done about it.
     pub open: Option<Open>,
+    /// What has been done about it: of a fire, how it was published.
+    pub done: Option<Value>,
     /// When it may go. Facts never do.
     pub expires: Option<Timestamp>,
     /// Attributes for people who look at the table; never read.
@@ -85,13 +84,13 @@ pub struct Row {
 }
 
 impl Row {
-    /// A row that is not there yet.
+    /// The first version of a row.
     ///
     /// # Errors
     /// A value that has no JSON, which dpc's own all have.
     pub fn new<T: Serialize>(key: Key, document: &T) -> Result<Self, String> {
         let document = serde_json::to_value(document).map_err(|error| format!("it has no JSON: {error}"))?;
-        Ok(Self { key, version: 0, document, open: None, expires: None, notes: BTreeMap::new() })
+        Ok(Self { key, version: 1, document, open: None, done: None, expires: None, notes: BTreeMap::new() })
     }
 
     /// Reads the document.
@@ -117,7 +116,7 @@ pub fn size(document: &Value) -> usize {
     if json.len() <= PLAIN { json.len() } else { pack(&json).len() }
 }
 
-/// A row as the item that replaces its version: with the next one.
+/// A row as an item.
 pub(super) fn to_item(row: &Row) -> Item {
     let mut item = key(&row.key);
     let json = row.document.to_string();
@@ -126,9 +125,12 @@ pub(super) fn to_item(row: &Row) -> Item {
     } else {
         item.insert("packed".to_owned(), AttributeValue::B(Blob::new(pack(&json))));
     }
-    item.insert("version".to_owned(), AttributeValue::N((row.version + 1).to_string()));
+    item.insert("version".to_owned(), AttributeValue::N(row.version.to_string()));
     if let Some(open) = row.open {
         item.insert("open".to_owned(), text(open.as_str()));
+    }
+    if let Some(done) = &row.done {
+        item.insert("done".to_owned(), text(done.to_string()));
     }
     if let Some(expires) = row.expires {
         item.insert("expires".to_owned(), AttributeValue::N(expires.as_second().to_string()));
@@ -154,6 +156,7 @@ pub(super) fn to_row(item: &Item) -> Result<Row, String> {
         version: number("version").ok_or_else(|| missing("version"))?,
         document,
         open,
+        done: find("done").and_then(|done| serde_json::from_str(done).ok()),
         expires,
         notes: BTreeMap::new(),
     })
@@ -188,10 +191,11 @@ mod tests {
     fn a_row_survives_its_item() {
         let mut row = Row::new(Key::new("FACT#prod#listings", "2026-11-21#000001"), &json!({ "number": 1 })).unwrap();
         row.open = Some(Open::Evaluate);
+        row.done = Some(json!({ "published": 1 }));
         row.expires = Some(Timestamp::from_second(1_800_000_000).unwrap());
         row.notes.insert("status", "SUCCEEDED".to_owned());
         let read = to_row(&to_item(&row)).unwrap();
-        assert_eq!(read, Row { version: 1, notes: BTreeMap::new(), ..row });
+        assert_eq!(read, Row { notes: BTreeMap::new(), ..row });
     }
 
     #[test]

@@ -108,9 +108,9 @@ impl Table {
 
     /// One write, without the price of a transaction, which is twice as much.
     async fn single(&self, write: &Write) -> CloudResult<bool> {
-        let expected = write.expected();
+        let expected = write.replaces();
         match write {
-            Write::Put(row) => {
+            Write::Put(row, _) => {
                 let answer = self
                     .client
                     .put_item()
@@ -142,9 +142,9 @@ impl Table {
     }
 
     fn part(&self, write: &Write) -> CloudResult<TransactWriteItem> {
-        let expected = write.expected();
+        let expected = write.replaces();
         Ok(match write {
-            Write::Put(row) => {
+            Write::Put(row, _) => {
                 let put = Put::builder()
                     .table_name(&self.name)
                     .set_item(Some(row::to_item(row)))
@@ -186,10 +186,10 @@ impl Table {
 impl Rows for Table {
     async fn get(&self, keys: &[Key]) -> CloudResult<Vec<Row>> {
         let batches = keys.chunks(KEYS).map(|keys| self.clone().batch(keys.to_vec()));
-        gather(batches).await
+        Ok(gather(batches).await?.into_iter().flatten().collect())
     }
 
-    async fn ranges(&self, ranges: &[Range]) -> CloudResult<Vec<Row>> {
+    async fn ranges(&self, ranges: &[Range]) -> CloudResult<Vec<Vec<Row>>> {
         gather(ranges.iter().map(|range| self.clone().query(range.clone()))).await
     }
 
@@ -227,7 +227,7 @@ impl Rows for Table {
 }
 
 /// Asks several questions at the same time; the answers come in the order of the questions.
-async fn gather<F>(questions: impl Iterator<Item = F>) -> CloudResult<Vec<Row>>
+async fn gather<F>(questions: impl Iterator<Item = F>) -> CloudResult<Vec<Vec<Row>>>
 where
     F: Future<Output = CloudResult<Vec<Row>>> + Send + 'static,
 {
@@ -247,7 +247,7 @@ where
         answers.push((at, answer?));
     }
     answers.sort_by_key(|(at, _)| *at);
-    Ok(answers.into_iter().flat_map(|(_, rows)| rows).collect())
+    Ok(answers.into_iter().map(|(_, rows)| rows).collect())
 }
 
 /// Longer from time to time, and never the same.
