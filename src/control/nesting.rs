@@ -6,7 +6,8 @@
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
-use super::partition::{Granularity, PartitionSpec};
+use super::partition::{Granularity, Offset, PartitionSpec};
+use super::registry::Look;
 
 /// How an upstream's partitions meet a downstream's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +48,26 @@ pub fn nesting(upstream: &PartitionSpec, downstream: &PartitionSpec) -> Result<N
         std::cmp::Ordering::Equal => Nesting::Same,
         std::cmp::Ordering::Greater => Nesting::Coarser,
     })
+}
+
+/// Whether a leaf's offset leads to older partitions of the upstream alone. A day back is the same month, most days.
+pub fn look(offset: Offset, downstream: Option<&PartitionSpec>, upstream: Option<&PartitionSpec>) -> Look {
+    let hours = |by: Granularity| match by {
+        Granularity::None => 0,
+        Granularity::Hour => 1,
+        Granularity::Day => 24,
+        Granularity::Week => 7 * 24,
+        Granularity::Month => 31 * 24,
+        Granularity::Year => 366 * 24,
+    };
+    let far = i64::from(offset.count().unsigned_abs()) * offset.hours();
+    let coarser = downstream.zip(upstream).is_some_and(|(down, up)| up.by > down.by && far < hours(up.by));
+    match offset.count() {
+        0 => Look::Same,
+        count if count > 0 => Look::Ahead,
+        _ if coarser || upstream.is_some_and(|up| up.by == Granularity::None) => Look::Same,
+        _ => Look::Back,
+    }
 }
 
 /// Steps of hour, day, month, year, or of hour, day, week. Weeks lie in no month and no year.
@@ -91,7 +112,6 @@ fn on_the_hour(zone: &TimeZone) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::partition::Offset;
     use crate::control::zone::zone;
 
     fn of(up: (&str, &str), down: (&str, &str)) -> Result<Nesting, String> {

@@ -3,12 +3,20 @@
 //! In come a pipeline, a partition and a snapshot; out come trees of facts to print. It refuses to know terminals: words
 //! are the command's.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
 
-use super::fact::{FireRecord, Signed, Version};
-use super::space::Space;
-use super::store::{Missing, Snapshot};
-use crate::control::condition::Leaf;
+use super::decide::{Decision, LeafLook, Look, end, same};
+use super::fact::{FireRecord, Rest, Signed, Version};
+use super::look::{self, Rows};
+use super::mapping::Places;
+use super::process::Touched;
+use super::reach::{Reach, Spot};
+use super::reserve;
+use super::space::{Node, Space};
+use super::store::{Missing, NONE, Snapshot};
+use crate::control::condition::{Condition, Leaf};
 use crate::control::run::Status;
 
 /// Everything that decides whether a (pipeline, partition) runs.
@@ -126,8 +134,163 @@ pub enum Verdict {
 /// # Errors
 /// What must be loaded first.
 pub fn explain(space: &Space, snapshot: &Snapshot, pipeline: &str, label: &str) -> Result<Explanation, Missing> {
-    let _ = (space, snapshot.partition(pipeline, label)?);
-    Ok(Explanation { tree: None, verdict: Verdict::NoTrigger, fire: None })
+    let nothing = Explanation { tree: None, verdict: Verdict::NoTrigger, fire: None };
+    let Some((node, tree)) = space.node(pipeline).and_then(|node| Some((node, node.tree()?))) else {
+        return Ok(nothing);
+    };
+    if end(node, label).is_none() {
+        return Ok(nothing);
+    }
+    let look = Look::new(space, snapshot);
+    let places = space.above(pipeline, label);
+    let fire = look.last(node, label);
+    let leaves = look.leaves(tree, &places);
+    let (fire, leaves) = match (fire, leaves) {
+        (Ok(fire), Ok(leaves)) => (fire, leaves),
+        (fire, leaves) => {
+            let mut missing = fire.err().unwrap_or_default();
+            missing.and(leaves.err().unwrap_or_default());
+            return Err(missing);
+        }
+    };
+    let settled = look.settle(tree, &leaves)?;
+    let mut states = Vec::new();
+    for (at, (leaf, places)) in tree.leaves().into_iter().zip(places.iter()).enumerate() {
+        let behind = settled.behind.iter().find(|behind| behind.leaf == at);
+        let behind = behind.map(|behind| told(&look, behind)).transpose()?;
+        let partitions = partitions(&look, leaf, places)?;
+        let holds = settled.kept.get(at) == Some(&true) && behind.is_none();
+        states.push(LeafState { leaf: leaf.clone(), holds, partitions, behind });
+    }
+    let verdict = verdict(&look, node, label, fire, &leaves)?;
+    let tree = branch(tree, &mut states.into_iter());
+    Ok(Explanation { tree, verdict, fire: fire.cloned() })
+}
+
+fn verdict(
+    look: &Look<'_>,
+    node: &Node,
+    label: &str,
+    fire: Option<&FireRecord>,
+    leaves: &[LeafLook<'_>],
+) -> Result<Verdict, Missing> {
+    Ok(match look.decide(&node.row.registration.pipeline, label)? {
+        Decision::Fire(_) => Verdict::Due,
+        Decision::NoTrigger => Verdict::NoTrigger,
+        Decision::BeforeSince => Verdict::BeforeSince(node.row.since),
+        Decision::False => Verdict::Waits,
+        Decision::Waits(whom) => Verdict::Settling(whom),
+        Decision::Done => {
+            let now = leaves.iter().filter(|leaf| leaf.holds).flat_map(|leaf| &leaf.rests);
+            let relied = |rest: &Rest| fire.is_some_and(|fire| fire.witness.iter().any(|old| same(old, rest)));
+            if now.into_iter().all(relied) { Verdict::Done } else { Verdict::NotReliedOn }
+        }
+    })
+}
+
+fn branch(tree: &Condition, states: &mut std::vec::IntoIter<LeafState>) -> Option<Branch> {
+    Some(match tree {
+        Condition::All { all_of } => {
+            let inner: Vec<Branch> = all_of.iter().filter_map(|one| branch(one, states)).collect();
+            Branch::All(inner.iter().all(Branch::holds), inner)
+        }
+        Condition::Any { any_of } => {
+            let inner: Vec<Branch> = any_of.iter().filter_map(|one| branch(one, states)).collect();
+            Branch::Any(inner.iter().any(Branch::holds), inner)
+        }
+        Condition::Leaf(_) => Branch::Leaf(Box::new(states.next()?)),
+    })
+}
+
+impl Branch {
+    /// Whether it holds.
+    pub fn holds(&self) -> bool {
+        match self {
+            Branch::All(holds, _) | Branch::Any(holds, _) => *holds,
+            Branch::Leaf(leaf) => leaf.holds,
+        }
+    }
+}
+
+fn told(look: &Look<'_>, behind: &super::ancestry::Behind) -> Result<Behind, Missing> {
+    let (mut waits_for, mut missing) = (Vec::new(), Missing::default());
+    for rest in &behind.between {
+        match look.unsettled(rest) {
+            Ok(true) => waits_for.push((rest.pipeline.clone(), rest.stretch().to_owned())),
+            Ok(false) => {}
+            Err(more) => missing.and(more),
+        }
+    }
+    if !missing.keys.is_empty() {
+        return Err(missing);
+    }
+    let (pipeline, label) = (behind.has.pipeline.clone(), behind.has.stretch().to_owned());
+    Ok(Behind { pipeline, label, has: behind.has.version, newest: behind.newest.version, waits_for })
+}
+
+/// What a leaf sees, place by place.
+fn partitions(look: &Look<'_>, leaf: &Leaf, places: &Places) -> Result<Vec<Seen>, Missing> {
+    let (mut found, mut missing) = (Vec::new(), Missing::default());
+    let unfit = |turn: Turn| {
+        let pipeline = places.pipeline.clone();
+        Seen {
+            pipeline,
+            label: NONE.to_owned(),
+            run: None,
+            status: None,
+            since: None,
+            holds: false,
+            turn: Some(turn),
+            mark: None,
+        }
+    };
+    let Some(node) = look.space.node(&places.pipeline) else { return Ok(vec![unfit(Turn::Unregistered)]) };
+    if places.places.is_empty() {
+        return Ok(vec![unfit(Turn::Unfit)]);
+    }
+    for place in &places.places {
+        match Rows::of(look.snapshot, node, place) {
+            Ok(Some((rows, label))) => found.push(seen(look.space, node, leaf, &rows, label)),
+            Ok(None) => found.push(unfit(Turn::NotRun)),
+            Err(more) => missing.and(more),
+        }
+    }
+    if missing.keys.is_empty() { Ok(found) } else { Err(missing) }
+}
+
+fn seen(space: &Space, node: &Node, leaf: &Leaf, rows: &Rows<'_>, label: &str) -> Seen {
+    let pipeline = &node.row.registration.pipeline;
+    let reserved = reserve::holding(space, pipeline, label).map(|one| Turn::Reserved(one.id.clone()));
+    let mut seen = Seen {
+        pipeline: pipeline.clone(),
+        label: label.to_owned(),
+        run: None,
+        status: None,
+        since: None,
+        holds: false,
+        turn: None,
+        mark: None,
+    };
+    let turn = match rows.seen(leaf.status.contains(&Status::Skipped)) {
+        look::Seen::Nothing if node.row.gone => Turn::Unregistered,
+        look::Seen::Nothing => Turn::NotRun,
+        look::Seen::Pending(fire) => {
+            (seen.status, seen.since) = (Some(Status::Queued), Some(fire.at));
+            Turn::Fired(fire.at)
+        }
+        look::Seen::Stand(stand) => {
+            seen.run = Some(stand.version);
+            seen.status = Some(stand.status);
+            seen.since = stand.run.and_then(|run| run.ended_at.or(run.started_at)).or(stand.told_at());
+            seen.mark = stand.mark.map(|mark| mark.signed.clone());
+            seen.holds = stand.satisfies(leaf) && reserved.is_none();
+            if stand.status.is_terminal() { Turn::Ended(stand.status) } else { Turn::Run(stand.status) }
+        }
+    };
+    if !seen.holds {
+        seen.turn = Some(reserved.unwrap_or(turn));
+    }
+    seen
 }
 
 /// A (pipeline, partition) that runs may reach.
@@ -148,8 +311,32 @@ pub struct Reached {
 }
 
 /// Every downstream (pipeline, partition) that runs of these partitions may start, upstreams first. It needs no facts. Leaves
-/// with `offset` or `last` are followed once: what a pipeline does to its own next day is not followed for ever.
+/// with `offset` or `last` are followed once: what a pipeline does to its own next day is not followed for ever. For a pipeline
+/// without partitions give [`timed_label`](super::store::timed_label) of the time that its run will be about.
 pub fn downstream_of(space: &Space, pipeline: &str, labels: &[String]) -> Vec<Reached> {
-    let _ = (space, pipeline, labels);
-    Vec::new()
+    let start: Vec<Touched> =
+        labels.iter().map(|label| Touched::Upstream(pipeline.to_owned(), label.clone())).collect();
+    let reach = Reach::of(space, &start);
+    let mut depths: BTreeMap<Spot, usize> = BTreeMap::new();
+    let mut by: BTreeMap<Spot, BTreeSet<String>> = BTreeMap::new();
+    let order = reach.order(&start);
+    for spot in &order {
+        let depth = depths.get(spot).copied().unwrap_or_default();
+        for next in reach.next(spot) {
+            let known = depths.entry(next.clone()).or_default();
+            *known = (*known).max(depth + 1);
+            by.entry(next).or_default().insert(spot.0.clone());
+        }
+    }
+    let given = |spot: &Spot| spot.0 == pipeline && labels.contains(&spot.1);
+    let mut found = Vec::new();
+    for spot in order.into_iter().filter(|spot| reach.evaluated.contains(spot) && !given(spot)) {
+        let Some(node) = space.node(&spot.0) else { continue };
+        let depth = depths.get(&spot).copied().unwrap_or_default().saturating_sub(1);
+        let by = by.remove(&spot).unwrap_or_default().into_iter().collect();
+        let before_since = end(node, &spot.1).is_some_and(|end| end <= node.row.since);
+        let (pipeline, label) = spot;
+        found.push(Reached { depth, pipeline, label, account: node.row.account.clone(), before_since, by });
+    }
+    found
 }

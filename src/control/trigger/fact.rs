@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::store::{NONE, TIMED};
 use crate::control::message::{Downstream, Skip};
 use crate::control::run::{Source, Status};
 
@@ -15,6 +16,9 @@ use crate::control::run::{Source, Status};
 /// newest, then the run's number, then how often it was redriven.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Version {
+    /// Which owner of the name, 0 for the first.
+    #[serde(rename = "g", default, skip_serializing_if = "zero")]
+    pub generation: u32,
     /// How many overrides had changed what counts.
     #[serde(rename = "c", default, skip_serializing_if = "zero")]
     pub changes: u32,
@@ -45,6 +49,29 @@ pub struct Rest {
     /// By a leaf with `offset` or `last`: what that run rests on is none of ours.
     #[serde(rename = "a", default, skip_serializing_if = "std::ops::Not::not")]
     pub alone: bool,
+}
+
+impl Rest {
+    /// What it is a version of: the partition, or the stretch of time for which a run without was taken.
+    pub fn stretch(&self) -> &str {
+        match &self.window {
+            Some(window) => window,
+            None if self.label.starts_with(TIMED) => NONE,
+            None => &self.label,
+        }
+    }
+
+    /// Whether another is about the same pipeline and stretch.
+    pub fn is_about(&self, other: &Rest) -> bool {
+        self.pipeline == other.pipeline && self.stretch() == other.stretch()
+    }
+
+    /// Which of two about one stretch is newer: the owner and overrides first, then the time of a run without partition,
+    /// then its number.
+    pub fn order(&self) -> (u32, u32, &str, u32, u32) {
+        let Version { generation, changes, number, redrives } = self.version;
+        (generation, changes, &self.label, number, redrives)
+    }
 }
 
 /// The runs that a run was started on, in their order, each once.
@@ -122,6 +149,19 @@ pub struct Overrides {
     /// Written and not evaluated yet.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub evaluate: bool,
+}
+
+impl Overrides {
+    /// Nothing was overridden.
+    pub const NONE: &'static Overrides = &Overrides {
+        rev: 0,
+        changes: 0,
+        ignored: BTreeSet::new(),
+        mark: None,
+        signed: None,
+        generation: 0,
+        evaluate: false,
+    };
 }
 
 /// A partition counts as having a status, until a newer run.

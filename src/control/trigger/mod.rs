@@ -32,9 +32,18 @@
 //!
 //! [`Missing`]: store::Missing
 
+mod ancestry;
+mod decide;
 pub mod explain;
 pub mod fact;
 pub mod fire;
+mod look;
+mod mapping;
+mod overrides;
 pub mod process;
+mod reach;
+mod register;
+mod report;
+mod reserve;
 pub mod space;
 pub mod store;

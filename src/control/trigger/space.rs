@@ -9,8 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::mapping::Maps;
 use super::store::Write;
+use crate::control::condition::Condition;
 use crate::control::message::{Downstream, Registration};
+use crate::control::partition::{Granularity, PartitionSpec};
 
 /// A registered pipeline. Row `PIPELINE#<name>`. It stays when the stack is deleted, so that `since` and the facts' owner
 /// are known when the stack is created again.
@@ -79,12 +82,35 @@ impl Reservation {
     }
 }
 
+/// A pipeline, ready to be looked up.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub row: Registered,
+    /// How times become its partitions; `None` if that cannot be read, which registration refuses.
+    pub spec: Option<PartitionSpec>,
+}
+
+impl Node {
+    /// What it waits for, while it is registered.
+    pub fn tree(&self) -> Option<&Condition> {
+        self.row.registration.executions.as_ref().filter(|_| !self.row.gone)
+    }
+
+    /// Whether it has no partitions.
+    pub fn is_timed(&self) -> bool {
+        self.spec.as_ref().is_some_and(|spec| spec.by == Granularity::None)
+    }
+}
+
 /// What is registered and reserved in a space.
 #[derive(Debug, Default)]
 pub struct Space {
     name: String,
-    pipelines: BTreeMap<String, Registered>,
+    nodes: BTreeMap<String, Node>,
+    /// Upstream to those that wait for it.
+    downs: BTreeMap<String, Vec<String>>,
     reservations: BTreeMap<String, Reservation>,
+    pub(super) maps: Maps,
 }
 
 impl Space {
@@ -96,8 +122,9 @@ impl Space {
     ) -> Self {
         let mut space = Self { name: name.to_owned(), ..Self::default() };
         for row in pipelines {
-            space.register(row);
+            space.insert(row);
         }
+        space.tie();
         for row in reservations {
             space.reserve(row);
         }
@@ -111,7 +138,31 @@ impl Space {
 
     /// Takes a row in.
     pub fn register(&mut self, row: Registered) {
-        self.pipelines.insert(row.registration.pipeline.clone(), row);
+        let tied = |row: &Registered| (row.registration.clone(), row.gone);
+        let same = self.known(&row.registration.pipeline).is_some_and(|old| tied(old) == tied(&row));
+        self.insert(row);
+        if !same {
+            self.tie();
+        }
+    }
+
+    fn insert(&mut self, row: Registered) {
+        let spec = PartitionSpec::of_plan(&row.registration.partition).ok();
+        self.nodes.insert(row.registration.pipeline.clone(), Node { row, spec });
+    }
+
+    /// Who waits for whom, anew.
+    fn tie(&mut self) {
+        self.downs.clear();
+        self.maps = Maps::default();
+        for (name, node) in &self.nodes {
+            for leaf in node.tree().map(Condition::leaves).unwrap_or_default() {
+                let list = self.downs.entry(leaf.pipeline.clone()).or_default();
+                if list.last() != Some(name) {
+                    list.push(name.clone());
+                }
+            }
+        }
     }
 
     /// Takes a row in.
@@ -136,7 +187,7 @@ impl Space {
 
     /// The pipeline with this name, registered now or once.
     pub fn known(&self, pipeline: &str) -> Option<&Registered> {
-        self.pipelines.get(pipeline)
+        self.nodes.get(pipeline).map(|node| &node.row)
     }
 
     /// The pipeline with this name, if it is registered now.
@@ -146,11 +197,25 @@ impl Space {
 
     /// All that are registered now.
     pub fn pipelines(&self) -> impl Iterator<Item = &Registered> {
-        self.pipelines.values().filter(|row| !row.gone)
+        self.nodes.values().map(|node| &node.row).filter(|row| !row.gone)
     }
 
     /// All reservations.
     pub fn reservations(&self) -> impl Iterator<Item = &Reservation> {
         self.reservations.values()
+    }
+
+    /// The reservation with this id.
+    pub fn reservation(&self, id: &str) -> Option<&Reservation> {
+        self.reservations.get(id)
+    }
+
+    /// The registered pipelines that wait for this one, by name.
+    pub fn downstream(&self, pipeline: &str) -> &[String] {
+        self.downs.get(pipeline).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    pub(super) fn node(&self, pipeline: &str) -> Option<&Node> {
+        self.nodes.get(pipeline)
     }
 }

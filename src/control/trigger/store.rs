@@ -10,6 +10,9 @@ use jiff::Timestamp;
 use super::fact::{FireRecord, Overrides, PartitionFacts, RunFact};
 use super::space::{Registered, Reservation};
 
+/// The label of a pipeline without partitions.
+pub const NONE: &str = "none";
+
 /// Labels of runs without partition begin so; their time follows.
 pub const TIMED: &str = "none#";
 

@@ -1,8 +1,8 @@
 //! Pipelines that wait for each other: none of them would ever start.
 
 use super::upstreams::Ties;
-use crate::control::partition::{Granularity, Offset, PartitionSpec};
-use crate::control::registry::{self, Edge, Look};
+use crate::control::nesting::look;
+use crate::control::registry::{self, Edge};
 use crate::language::project::Pipeline;
 use crate::source::{Code, Finding, Findings};
 
@@ -37,25 +37,5 @@ pub fn check(pipelines: &[Pipeline], ties: &Ties, findings: &mut Findings) {
                 .why("each would start after the other, so none of them ever would")
                 .help("remove one of these conditions, or let it look at an older partition with an `offset`"),
         );
-    }
-}
-
-/// Whether an offset leads to older partitions of the upstream alone. A day back is the same month, most days.
-fn look(offset: Offset, down: Option<&PartitionSpec>, up: Option<&PartitionSpec>) -> Look {
-    let hours = |by: Granularity| match by {
-        Granularity::None => 0,
-        Granularity::Hour => 1,
-        Granularity::Day => 24,
-        Granularity::Week => 7 * 24,
-        Granularity::Month => 31 * 24,
-        Granularity::Year => 366 * 24,
-    };
-    let far = i64::from(offset.count().unsigned_abs()) * offset.hours();
-    let coarser = down.zip(up).is_some_and(|(down, up)| up.by > down.by && far < hours(up.by));
-    match offset.count() {
-        0 => Look::Same,
-        count if count > 0 => Look::Ahead,
-        _ if coarser || up.is_some_and(|up| up.by == Granularity::None) => Look::Same,
-        _ => Look::Back,
     }
 }
