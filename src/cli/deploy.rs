@@ -14,7 +14,7 @@ use super::stack_progress::{self, Purposes, Watched};
 use super::{Exit, Failure, Terminal, diff, roles, select};
 use crate::cloud::artifacts::{self, Uploaded};
 use crate::cloud::failure::sentence;
-use crate::cloud::stack::{self, ChangeSet, Event, Phase, Proposal, Request, Stack, StackState, Watch, changes};
+use crate::cloud::stack::{self, Adopt, ChangeSet, Event, Phase, Proposal, Request, Stack, StackState, Watch, changes};
 use crate::cloud::{CloudResult, Session, account};
 use crate::compile::{self, Compiled};
 use crate::control::names;
@@ -170,6 +170,7 @@ impl Deployment<'_> {
             template: artifacts::template(self.session, pipeline, self.compiled.template.to_json()).await?,
             parameters: BTreeMap::new(),
             tags: self.compiled.tags.clone(),
+            adopt: Adopt::Nothing,
         })
     }
 

@@ -35,6 +35,7 @@ pub mod table;
 pub mod targets;
 pub mod terminal;
 pub mod turn;
+pub mod uninstall;
 pub mod validate;
 
 use std::ffi::OsString;
@@ -88,6 +89,8 @@ pub enum Verb {
     Logs(logs::Args),
     /// Remove a pipeline's stack
     Destroy(destroy::Args),
+    /// Remove what `dpc setup` made
+    Uninstall(uninstall::Args),
     /// Print the JSON Schema of pipeline.yaml or dpc.yaml, for editors
     Schema(schema::Args),
     /// Write the CloudFormation templates, without AWS
@@ -115,6 +118,7 @@ impl Verb {
             Verb::Runs(args) => runs::run(args, terminal).await,
             Verb::Logs(args) => logs::run(args, terminal).await,
             Verb::Destroy(args) => destroy::run(args, terminal).await,
+            Verb::Uninstall(args) => uninstall::run(args, terminal).await,
             Verb::Schema(args) => schema::run(args, terminal).await,
             Verb::Synth(args) => synth::run(args, terminal).await,
             Verb::Explain(args) => explain::run(args, terminal).await,

@@ -51,7 +51,7 @@ struct Refusal {
 /// The function's own refusal; an account without the function; whatever AWS refuses.
 pub async fn start(session: &Session, envelope: &Envelope) -> CloudResult<Started> {
     let payload = serde_json::to_vec(envelope).map_err(|error| unreadable(&error.to_string()))?;
-    let answer = invoke(session, payload).await?;
+    let answer = invoke(session, names::ACCOUNT_FUNCTION, payload).await?;
     let answer: Answer = serde_json::from_value(answer.clone()).map_err(|_| unreadable(&answer.to_string()))?;
     if let Some(refusal) = answer.error {
         let code = Code::ALL.iter().copied().find(|code| code.id() == refusal.code).unwrap_or(Code::NotStarted);
@@ -104,7 +104,7 @@ fn older(session: &Session) -> Box<Finding> {
 /// # Errors
 /// An account that is not set up, or not by this version.
 pub async fn check_version(session: &Session) -> CloudResult<()> {
-    let answer = invoke(session, json!({ "dpc": "version" }).to_string().into_bytes()).await?;
+    let answer = invoke(session, names::ACCOUNT_FUNCTION, version_question()).await?;
     let theirs = answer.get("version").and_then(Value::as_str).unwrap_or("unknown").to_owned();
     let ours = env!("CARGO_PKG_VERSION");
     if generation(&theirs) == generation(ours) && generation(ours).is_some() {
@@ -123,6 +123,45 @@ pub async fn check_version(session: &Session) -> CloudResult<()> {
     }))
 }
 
+/// Asks the central function which version it is; in its own account only.
+///
+/// # Errors
+/// A function that does not start, or not in this version.
+pub async fn check_central(session: &Session) -> CloudResult<()> {
+    let answer = invoke(session, names::CENTRAL_FUNCTION, version_question()).await?;
+    let theirs = answer.get("version").and_then(Value::as_str).unwrap_or("unknown");
+    if theirs == env!("CARGO_PKG_VERSION") {
+        return Ok(());
+    }
+    let message = format!("the central function says that it is dpc {theirs}, you run dpc {}", env!("CARGO_PKG_VERSION"));
+    let finding = Finding::new(Code::VersionDiffers, message).why("somebody else has set it up in the meantime");
+    Err(Box::new(finding.help("agree on a version, then type `dpc setup central` with it")))
+}
+
+/// Lets the account function ask the central one whether it is there. Answers the central function's version, or why there
+/// is none.
+///
+/// # Errors
+/// As [`start`].
+pub async fn greet_central(session: &Session) -> CloudResult<Result<String, String>> {
+    let answer = invoke(session, names::ACCOUNT_FUNCTION, json!({ "dpc": "hello" }).to_string().into_bytes()).await?;
+    if let Some(refusal) = answer.pointer("/error/message").and_then(Value::as_str) {
+        return Ok(Err(sentence(refusal)));
+    }
+    let version = answer.get("dpc").and_then(Value::as_str).ok_or_else(|| unreadable(&answer.to_string()))?;
+    Ok(Ok(version.to_owned()))
+}
+
+fn version_question() -> Vec<u8> {
+    json!({ "dpc": "version" }).to_string().into_bytes()
+}
+
+/// Whether one version is newer than the other.
+pub fn newer(one: &str, other: &str) -> bool {
+    let numbers = |version: &str| -> Vec<u64> { version.split('.').map(|part| part.parse().unwrap_or(0)).collect() };
+    numbers(one) > numbers(other)
+}
+
 /// What must be equal: `0.3` of `0.3.7`, `2` of `2.1.0`.
 fn generation(version: &str) -> Option<(u64, u64)> {
     let mut numbers = version.split('.').map(|part| part.parse::<u64>().ok());
@@ -130,8 +169,8 @@ fn generation(version: &str) -> Option<(u64, u64)> {
     Some((major, if major == 0 { minor } else { 0 }))
 }
 
-async fn invoke(session: &Session, payload: Vec<u8>) -> CloudResult<Value> {
-    let call = session.clients.lambda().invoke().function_name(names::ACCOUNT_FUNCTION).payload(Blob::new(payload));
+async fn invoke(session: &Session, function: &str, payload: Vec<u8>) -> CloudResult<Value> {
+    let call = session.clients.lambda().invoke().function_name(function).payload(Blob::new(payload));
     let answer = call.send().await.explained(&session.caller, "lambda:Invoke")?;
     let body =
         answer.payload().map(|payload| String::from_utf8_lossy(payload.as_ref()).into_owned()).unwrap_or_default();
@@ -139,8 +178,8 @@ async fn invoke(session: &Session, payload: Vec<u8>) -> CloudResult<Value> {
         let parsed: Option<Value> = serde_json::from_str(&body).ok();
         let said = parsed.as_ref().and_then(|value| value.get("errorMessage")).and_then(Value::as_str).unwrap_or(&body);
         let finding =
-            Finding::new(Code::NotStarted, format!("the account function failed ({kind}): {}", sentence(said)));
-        let log = format!("`aws logs tail /aws/lambda/{}`", names::ACCOUNT_FUNCTION);
+            Finding::new(Code::NotStarted, format!("function `{function}` failed ({kind}): {}", sentence(said)));
+        let log = format!("`aws logs tail /aws/lambda/{function}`");
         return Err(Box::new(finding.help(format!("its log has the details: {log}; the command can be typed again"))));
     }
     serde_json::from_str(&body).map_err(|_| unreadable(&body))
@@ -156,7 +195,13 @@ fn unreadable(said: &str) -> Box<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::generation;
+    use super::{generation, newer};
+
+    #[test]
+    fn versions_compare_as_numbers() {
+        assert!(newer("0.10.0", "0.9.3"));
+        assert!(!newer("0.9.3", "0.9.3"));
+    }
 
     #[test]
     fn patch_versions_talk_to_each_other() {

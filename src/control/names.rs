@@ -66,6 +66,11 @@ pub fn account_function_arn() -> String {
     arn("lambda", &format!("function:{ACCOUNT_FUNCTION}"))
 }
 
+/// The role that reads the central table, as setup names it where no prefix is demanded.
+pub fn central_reader(region: &str) -> String {
+    format!("dpc-central-reader-{region}")
+}
+
 /// Stack, state machine and topic of a pipeline: `dpc-listings`.
 pub fn pipeline_resource(pipeline: &str) -> String {
     format!("dpc-{pipeline}")

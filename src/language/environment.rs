@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::language::manifest::{Environment, ProjectFile};
+use crate::control::names;
+use crate::language::manifest::{CentralAccount, Environment, ProjectFile};
 use crate::source::{Code, Finding, suggest};
 
 /// Which environment a command is for.
@@ -36,10 +37,37 @@ pub struct Resolved {
     pub profile: Option<String>,
     /// The namespace of pipeline names.
     pub space: String,
+    /// The central account, if one is named.
+    pub central: Option<Central>,
     /// Values of `${vars.name}`.
     pub vars: BTreeMap<String, String>,
     /// Names of the variables that any environment of the project sets: for messages.
     pub known_vars: BTreeSet<String>,
+}
+
+/// Where a central account is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Central {
+    /// Twelve digits.
+    pub account: String,
+    /// The region of its bus and its table.
+    pub region: String,
+    /// Path and name of the role that reads its table.
+    pub reader: String,
+}
+
+impl Central {
+    /// The central account of this number, its role named as setup names it.
+    pub fn new(account: &str, region: &str) -> Self {
+        Self { account: account.to_owned(), region: region.to_owned(), reader: names::central_reader(region) }
+    }
+
+    fn of(written: &CentralAccount, region: &str) -> Self {
+        let region = written.region.as_ref().map_or(region, |region| &region.value);
+        let central = Self::new(&written.account, region);
+        let reader = written.reader.as_ref().map(|reader| reader.trim_start_matches('/').to_owned());
+        Self { reader: reader.unwrap_or_else(|| central.reader.clone()), ..central }
+    }
 }
 
 /// The environment that a choice means. `None` only for a project that has none, which a rule reports.
@@ -58,10 +86,11 @@ pub fn resolve(project: &ProjectFile, choice: &EnvironmentChoice) -> Result<Opti
     };
     let all = project.environments.iter().flat_map(|(_, environment)| environment.vars.iter());
     let known_vars: BTreeSet<String> = all.map(|(name, _)| name.value.clone()).collect();
-    Ok(chosen.map(|(name, environment)| Resolved { known_vars, ..resolved(name, environment) }))
+    Ok(chosen.map(|(name, environment)| Resolved { known_vars, ..resolved(project, name, environment) }))
 }
 
-fn resolved(name: &str, environment: &Environment) -> Resolved {
+fn resolved(project: &ProjectFile, name: &str, environment: &Environment) -> Resolved {
+    let central = environment.central.as_ref().or(project.central.as_ref());
     let vars = environment.vars.iter().map(|(name, value)| (name.value.clone(), value.value.clone())).collect();
     Resolved {
         name: name.to_owned(),
@@ -69,6 +98,7 @@ fn resolved(name: &str, environment: &Environment) -> Resolved {
         region: environment.region.value.clone(),
         profile: environment.profile.as_ref().map(|profile| profile.value.clone()),
         space: environment.space.as_ref().map_or_else(|| name.to_owned(), |space| space.value.clone()),
+        central: central.map(|central| Central::of(central, &environment.region)),
         vars,
         known_vars: BTreeSet::new(),
     }

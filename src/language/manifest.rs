@@ -37,9 +37,25 @@ pub struct ProjectFile {
     pub jobs: Vec<Spanned<String>>,
     /// File with the organisation's rules, relative to the dpc.yaml. Default: `policy.yaml`, if there is one.
     pub policy: Option<Spanned<String>>,
+    /// The central account, where pipelines of different accounts learn of each other.
+    pub central: Option<Spanned<CentralAccount>>,
     /// Values for every pipeline that does not say otherwise.
     #[serde(default)]
     pub defaults: Defaults,
+}
+
+/// The central account, as `dpc setup central` made it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CentralAccount {
+    /// Twelve digits, in quotes: "999999999999".
+    #[schemars(transform = hints::form("^[0-9]{12}$", &["999999999999"]))]
+    pub account: Spanned<String>,
+    /// Where it was set up. Default: the environment's own region.
+    #[schemars(transform = hints::form("^[a-z]{2,3}(-[a-z]+)+-[0-9]+$", &["eu-central-1", "eu-west-1", "us-east-1"]))]
+    pub region: Option<Spanned<String>>,
+    /// The role that reads its table, with its path if it has one. Default: `dpc-central-reader-<region>`.
+    pub reader: Option<Spanned<String>>,
 }
 
 /// A target of deployment.
@@ -56,6 +72,8 @@ pub struct Environment {
     pub profile: Option<Spanned<String>>,
     /// Namespace of pipeline names. Default: the environment's name.
     pub space: Option<Spanned<String>>,
+    /// The central account of this environment. Default: the project's.
+    pub central: Option<Spanned<CentralAccount>>,
     /// What every role that is made there must be like.
     pub iam: Option<Spanned<Iam>>,
     /// Values for `${vars.name}`.

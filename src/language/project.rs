@@ -26,7 +26,7 @@ use crate::source::{
     Code, FileId, Files, Finding, Findings, Node, Severity, Span, Spanned, SpannedMap, Value, text, yaml,
 };
 
-pub use crate::language::environment::{EnvironmentChoice, Resolved};
+pub use crate::language::environment::{Central, EnvironmentChoice, Resolved};
 pub use crate::language::folder::{Folder, FolderFile};
 pub use disk::find_root;
 pub use types::{Pin, keep};

@@ -209,6 +209,7 @@ mod tests {
             region: "eu-central-1".to_owned(),
             profile: None,
             space: "main".to_owned(),
+            central: None,
             known_vars: vars.iter().map(|(name, _)| name.clone()).collect(),
             vars: BTreeMap::from(vars),
         }

@@ -271,6 +271,11 @@ codes! {
     MixedSubnets = "652" "subnets do not fit together";
     NoNetwork = "653" "there is no network for clusters";
 
+    NobodyMayReport = "670" "nobody may report to the central account";
+    NotTheCentral = "671" "environment is not the central account";
+    StillRegistered = "672" "pipelines are still registered";
+    NotAdmitted = "673" "central account does not answer";
+    KeyIsGone = "674" "key of an earlier setup is gone";
     NotComparable = "660" "nothing to compare with";
 
     // 7xx: runs.

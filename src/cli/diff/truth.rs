@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::print::Report;
-use crate::cloud::stack::{Action, Change, Proposal, Replacement, Request, changes};
+use crate::cloud::stack::{Action, Adopt, Change, Proposal, Replacement, Request, changes};
 use crate::cloud::{CloudResult, Session, artifacts};
 use crate::control::names;
 use crate::diff::{Cause, Difference, Scope, Section, Sign};
@@ -19,6 +19,7 @@ pub(super) async fn ask(report: &mut Report<'_>, session: &Session) -> CloudResu
         template: artifacts::template(session, pipeline, report.compiled.template.to_json()).await?,
         parameters: BTreeMap::new(),
         tags: report.compiled.tags.clone(),
+        adopt: Adopt::Nothing,
     };
     if let Proposal::Changes(set) = changes::propose(session, &request, |_| {}).await? {
         changes::discard(session, &set.id, set.creates.then_some(set.stack.as_str())).await?;

@@ -27,6 +27,33 @@ pub struct Request {
     pub parameters: BTreeMap<String, String>,
     /// Its tags, which its resources inherit.
     pub tags: BTreeMap<String, String>,
+    /// What it takes over that exists already.
+    pub adopt: Adopt,
+}
+
+/// What a stack takes over instead of making it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Adopt {
+    /// Nothing: what exists already is in the way.
+    #[default]
+    Nothing,
+    /// Whatever exists under a name that the template gives literally, and that is retained when the stack goes:
+    /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/import-resources-automatically.html>.
+    Named,
+    /// These, and nothing else is done:
+    /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/import-resources-manually.html>.
+    These(Vec<Import>),
+}
+
+/// A resource that exists and is taken over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Import {
+    /// Its logical id in the template.
+    pub logical: String,
+    /// Its type: `AWS::S3::Bucket`.
+    pub kind: String,
+    /// What it is known by, and the value: `BucketName`, `dpc-…`.
+    pub identifier: (String, String),
 }
 
 /// Where CloudFormation gets the template from.
@@ -195,7 +222,11 @@ async fn remove_failed(session: &Session, stack: &Stack) -> CloudResult<()> {
 
 async fn create(session: &Session, request: &Request, creates: bool) -> CloudResult<String> {
     let name = token("change", &request.stack);
-    let kind = if creates { sdk::ChangeSetType::Create } else { sdk::ChangeSetType::Update };
+    let kind = match &request.adopt {
+        Adopt::These(_) => sdk::ChangeSetType::Import,
+        Adopt::Named | Adopt::Nothing if creates => sdk::ChangeSetType::Create,
+        Adopt::Named | Adopt::Nothing => sdk::ChangeSetType::Update,
+    };
     let mut call = session
         .clients
         .cloudformation()
@@ -216,6 +247,16 @@ async fn create(session: &Session, request: &Request, creates: bool) -> CloudRes
     }
     for (key, value) in &request.tags {
         call = call.tags(sdk::Tag::builder().key(key).value(value).build());
+    }
+    match &request.adopt {
+        Adopt::Nothing => {}
+        Adopt::Named => call = call.import_existing_resources(true),
+        Adopt::These(resources) => {
+            for Import { logical, kind, identifier: (name, value) } in resources {
+                let resource = sdk::ResourceToImport::builder().logical_resource_id(logical).resource_type(kind);
+                call = call.resources_to_import(resource.resource_identifier(name, value).build());
+            }
+        }
     }
     let made = call.send().await.explained(&session.caller, "cloudformation:CreateChangeSet")?;
     Ok(made.id().unwrap_or(&name).to_owned())

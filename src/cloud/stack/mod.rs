@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-pub use changes::{Action, Change, ChangeSet, Proposal, Replacement, Request, Template};
+pub use changes::{Action, Adopt, Change, ChangeSet, Import, Proposal, Replacement, Request, Template};
 pub use events::{Event, Outcome, ResourceState, Update, Verb, Watch, first_cause};
 pub use state::{Phase, StackState};
 
@@ -34,6 +34,8 @@ pub struct Stack {
     pub reason: Option<String>,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
+    /// Its parameters.
+    pub parameters: BTreeMap<String, String>,
     /// Its outputs.
     pub outputs: BTreeMap<String, String>,
     /// When it was created or changed last, in seconds since 1970.
@@ -76,6 +78,11 @@ fn read(stack: &aws_sdk_cloudformation::types::Stack) -> CloudResult<Stack> {
         state,
         reason: stack.stack_status_reason().map(str::to_owned),
         tags: stack.tags().iter().filter_map(|tag| pair(tag.key(), tag.value())).collect(),
+        parameters: stack
+            .parameters()
+            .iter()
+            .filter_map(|given| pair(given.parameter_key(), given.parameter_value()))
+            .collect(),
         outputs: stack.outputs().iter().filter_map(|output| pair(output.output_key(), output.output_value())).collect(),
         changed_at,
     })

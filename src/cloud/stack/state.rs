@@ -171,6 +171,14 @@ impl StackState {
         }
     }
 
+    /// Whether resources may stand in a stack of this state.
+    pub fn holds_resources(self) -> bool {
+        match self.phase() {
+            Phase::Ready | Phase::Busy | Phase::Stuck => true,
+            Phase::Reviewed | Phase::FailedCreate | Phase::Gone => false,
+        }
+    }
+
     /// What the state means and what one may do, in words: what `dpc status` prints.
     pub fn advice(self) -> &'static str {
         match self {

@@ -64,6 +64,11 @@ pub fn check(project: &ProjectFile, findings: &mut Findings) {
                 .help("add one: `environments: { prod: { account: \"111111111111\", region: eu-central-1 } }`"),
         );
     }
+    let of_environments = project.environments.iter().filter_map(|(_, environment)| environment.central.as_ref());
+    for central in of_environments.chain(&project.central) {
+        account(&central.account, findings);
+        central.region.iter().for_each(|place| region(place, findings));
+    }
     let mut first: HashMap<(&str, &str), &Spanned<String>> = HashMap::new();
     for (name, environment) in project.environments.iter() {
         let (number, place) = (&environment.account, &environment.region);

@@ -10,8 +10,8 @@ use crate::source::{Code, Finding, Findings, Spanned};
 /// The execution name `<pipeline>.<partition>.<number>` must stay within 80 characters.
 const LONGEST: usize = 40;
 
-/// Names whose stacks dpc itself owns: `dpc-account`, `dpc-central`.
-const RESERVED: [&str; 2] = ["account", "central"];
+/// Names whose stacks dpc itself owns: `dpc-account`, `dpc-bootstrap`, `dpc-central`.
+const RESERVED: [&str; 3] = ["account", "bootstrap", "central"];
 
 /// The names of a pipeline.
 pub fn check(pipeline: &Pipeline, findings: &mut Findings) {
