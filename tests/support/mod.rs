@@ -169,6 +169,14 @@ impl Stacks {
         }
     }
 
+    /// Deletes a stack and waits until it is gone.
+    pub fn delete(&self, name: &str) {
+        self.runtime.block_on(async { self.client.delete_stack().stack_name(name).send().await.unwrap() });
+        while self.state(name).is_some() {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+    }
+
     /// The state of a stack; `None` when there is none.
     pub fn state(&self, name: &str) -> Option<String> {
         self.runtime.block_on(async {
