@@ -163,3 +163,11 @@ fn differences_from_what_is_deployed_name_the_lines_that_cause_them() {
     let deployed = project.dpc(&["deploy", "--yes"], &aws).exits(0).says("Updated listings");
     deployed.says("    ! `ComputeRole` may now s3:GetObject");
 }
+
+#[test]
+fn conditions_need_a_central_account() {
+    let emulator = set_up();
+    let project = Project::copy("broken/DPC366");
+    let refused = project.dpc(&["deploy", "--env", "prod", "--yes"], &emulator.credentials(ACCOUNT)).exits(1);
+    refused.matches_text_of("DPC366", &[]);
+}

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::aws::{EnvironmentArg, Here, Tone, act, count, size, took};
 use super::change_list::Question;
 use super::stack_progress::{self, Purposes, Watched};
-use super::{Exit, Failure, Terminal, diff, roles, select};
+use super::{Exit, Failure, Terminal, diff, neighbours, roles, select};
 use crate::cloud::artifacts::{self, Uploaded};
 use crate::cloud::failure::sentence;
 use crate::cloud::stack::{self, Adopt, ChangeSet, Event, Phase, Proposal, Request, Stack, StackState, Watch, changes};
@@ -19,7 +19,6 @@ use crate::cloud::{CloudResult, Session, account};
 use crate::compile::{self, Compiled};
 use crate::control::names;
 use crate::diff::Section;
-use crate::language::project::Pipeline;
 use crate::source::{Code, Finding, Findings};
 use crate::steps::runner;
 
@@ -45,6 +44,9 @@ pub struct Args {
 /// From this size on an upload is announced before it is done, so that nobody wonders what is going on.
 const LARGE: usize = 4_000_000;
 
+/// The custom resource that registers a pipeline.
+const REGISTRATION: &str = "Custom::DpcPipeline";
+
 /// How it went with one pipeline.
 enum Outcome {
     Unchanged,
@@ -61,6 +63,10 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let compiled = compile_selected(&mut here, &args.select)?;
     let session = here.session().await?;
     account::check_version(&session).await?;
+    let alone = neighbours::refuse_without_central(&here, &session, &compiled).await?;
+    if alone.has_errors() {
+        return Err(Failure::new(here.files, alone));
+    }
     let lacking = roles::check(&here, &session, &compiled, terminal).await;
     if lacking.has_errors() {
         return Err(Failure::new(here.files, lacking));
@@ -92,7 +98,6 @@ pub(super) fn compile_selected(here: &mut Here, words: &[String]) -> Result<Vec<
         Ok(pipelines) => {
             for pipeline in pipelines {
                 compiled.extend(compile::compile(pipeline, &context, &mut findings));
-                findings.extend(needs_central(pipeline));
             }
         }
         // Whoever has mistakes in the files sees those first: they may be why nothing is selected.
@@ -103,19 +108,6 @@ pub(super) fn compile_selected(here: &mut Here, words: &[String]) -> Result<Vec<
         return Err(Failure::new(std::mem::take(&mut here.files), findings));
     }
     Ok(compiled)
-}
-
-/// A trigger on other pipelines fires in a central account, which this version does not set up.
-fn needs_central(pipeline: &Pipeline) -> Option<Finding> {
-    let name = &pipeline.manifest.name.value;
-    let tree = pipeline.manifest.triggers.as_ref()?.executions.as_ref()?;
-    let message = format!("`{name}` waits for other pipelines, and there is no central account to tell it of them");
-    let finding = Finding::at(Code::NeedsCentral, tree.span, message, "this trigger")
-        .why("who started and ended in which account is known there alone; this version of dpc does not set one up yet")
-        .help(
-            "deploy the other pipelines by name, and give this one a `schedule` or start it with `dpc run` until then",
-        );
-    Some(finding)
 }
 
 /// One pipeline on its way into one environment.
@@ -211,6 +203,8 @@ impl Deployment<'_> {
                 Ok(Outcome::Interrupted)
             }
             Watched::Ended(state, _) if state.is_deployed() => {
+                // What is deployed stays deployed, whether its warnings can be read or not.
+                let _unread = neighbours::show_warnings(self.session, &self.compiled.pipeline, self.terminal).await;
                 Ok(Outcome::Deployed { created: changes.creates, seconds: began.elapsed().as_secs_f64() })
             }
             Watched::Ended(state, events) => Ok(Outcome::Failed(Box::new(self.failed(state, &events)))),
@@ -231,11 +225,17 @@ impl Deployment<'_> {
             }
             None => format!("deploying `{pipeline}` failed: {reason}"),
         };
-        let place = of_resource.and_then(|event| Some((event, origins.get(&event.resource)?)));
-        let finding = match place {
-            Some((event, span)) => {
-                Finding::at(Code::DeployFailed, *span, message, format!("`{}` was made from this", event.resource))
+        let made = |event: &Event| {
+            if event.kind == REGISTRATION
+                && let Some(own) = self.here.project.pipeline(pipeline)
+            {
+                let (span, label) = neighbours::place_of_refusal(own, &reason);
+                return Some((span, label.to_owned()));
             }
+            Some((*origins.get(&event.resource)?, format!("`{}` was made from this", event.resource)))
+        };
+        let finding = match of_resource.and_then(made) {
+            Some((span, label)) => Finding::at(Code::DeployFailed, span, message, label),
             None => Finding::new(Code::DeployFailed, message),
         };
         finding

@@ -1,6 +1,7 @@
 //! `dpc destroy`: removes what a pipeline's stack holds, after it was said what goes and what stays.
 
-use super::aws::{EnvironmentArg, Here, Tone, act, not_asked, took};
+use super::aws::{EnvironmentArg, Here, Tone, act, count, not_asked, took};
+use super::neighbours::{self, Waiting};
 use super::stack_progress::{self, Watched};
 use super::{Exit, Failure, Terminal};
 use crate::cloud::stack::{self, Phase, Stack, StackState, Watch, changes, events};
@@ -32,7 +33,9 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     };
     refuse(&stack, &here)?;
+    let waiting = neighbours::waiting_for(&session, &here.environment.space, &args.pipeline).await?;
     show(&args.pipeline, &stack, &session, &here, terminal);
+    show_waiting(&args.pipeline, &waiting, terminal);
     if !args.yes && !confirm(&args.pipeline, terminal).await? {
         act(terminal, Tone::Odd, "Declined", "nothing was removed");
         return Ok(Exit::Fault);
@@ -77,6 +80,22 @@ fn show(pipeline: &str, stack: &Stack, session: &Session, here: &Here, terminal:
     ));
     terminal.say(&format!("  stays  rows of its runs in table {}", names::RUNS_TABLE));
     terminal.say(&format!("  stays  archives and cluster logs in bucket {}", session.bucket()));
+    terminal.say("");
+}
+
+/// Others lose what starts them, whoever they belong to.
+fn show_waiting(pipeline: &str, waiting: &[Waiting], terminal: &Terminal) {
+    if waiting.is_empty() {
+        return;
+    }
+    let (who, their) = if waiting.len() == 1 { ("waits", "it is") } else { ("wait", "they are") };
+    let number = count(waiting.len(), "pipeline");
+    terminal.say(&format!("{number} {who} for `{pipeline}`, and will not start once it is gone, until {their} changed:"));
+    let width = waiting.iter().map(|one| one.pipeline.len()).max().unwrap_or(0);
+    for one in waiting {
+        let owner = one.owner.as_deref().map(|owner| format!(" ({owner})")).unwrap_or_default();
+        terminal.say(&format!("  {:width$}  account {}{owner}", one.pipeline, one.account));
+    }
     terminal.say("");
 }
 

@@ -20,6 +20,7 @@ pub mod graph;
 pub mod guard;
 pub mod init;
 pub mod logs;
+pub mod neighbours;
 pub mod render;
 pub mod roles;
 pub mod run;
