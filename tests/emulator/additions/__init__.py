@@ -54,6 +54,7 @@ MODULES = (
     "function_roles",
     "callers",
     "quiet",
+    "traces",
 )
 
 

@@ -74,6 +74,17 @@ class Queues(unittest.TestCase):
         eventually(lambda: len(self.numbers("order")) == 25)
         self.assertEqual(self.numbers("order"), list(range(25)))
 
+    def test_the_trace_tells_the_way(self) -> None:
+        self.put("warm-too", {"n": 0})
+        eventually(lambda: self.numbers("warm-too") and call("GET", "busy") == {})
+        call("POST", "trace/clear")
+        self.put("traced", {"n": 0})
+        eventually(lambda: call("GET", "busy") == {})
+        mine = [line for line in call("GET", "trace") if line["account"] == ACCOUNT]
+        told = [(line["what"], line["name"], line["detail"]) for line in mine]
+        expected = [("event", "in", "t"), ("message", "in.fifo", ""), ("invocation", "door", "begin"), ("invocation", "door", "end")]
+        self.assertEqual(told, expected)
+
     def test_quickly(self) -> None:
         self.put("warm", {"n": 0})
         eventually(lambda: self.numbers("warm"))
