@@ -35,7 +35,9 @@ pub struct Range {
 impl Range {
     /// Everything whose sort key begins with `prefix`, which sorts before every letter that stands in a key.
     pub fn of_prefix(pk: impl Into<String>, prefix: &str) -> Self {
-        Self { pk: pk.into(), first: prefix.to_owned(), last: format!("{prefix}\u{7f}"), limit: None }
+        // DynamoDB refuses an empty text as a key to compare with; nothing in a key sorts before a space.
+        let first = if prefix.is_empty() { " " } else { prefix }.to_owned();
+        Self { pk: pk.into(), first, last: format!("{prefix}\u{7f}"), limit: None }
     }
 }
 
