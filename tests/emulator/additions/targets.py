@@ -67,10 +67,11 @@ def permits(policy: dict[str, Any], service: str, source_arn: str) -> bool:
             continue
         conditions = statement.get("Condition", {})
         patterns = [
-            value
+            pattern
             for operator in conditions.values()
             for key, value in operator.items()
             if key.lower() == "aws:sourcearn"
+            for pattern in (value if isinstance(value, list) else [value])
         ]
         if not patterns or any(fnmatch.fnmatchcase(source_arn, pattern) for pattern in patterns):
             return True

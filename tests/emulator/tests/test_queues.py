@@ -30,7 +30,7 @@ class Queues(unittest.TestCase):
                 {
                     "Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage",
                     "Resource": arn("sqs", ACCOUNT, "in.fifo"),
-                    "Condition": {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["Rule", "Arn"]}}},
+                    "Condition": {"ArnEquals": {"aws:SourceArn": ["arn:aws:none", {"Fn::GetAtt": ["Rule", "Arn"]}]}},
                 }
             ]
         }  # fmt: skip
