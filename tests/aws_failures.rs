@@ -211,6 +211,7 @@ fn with_a_failed_run(emulator: &Emulator) {
         plan,
         digest: "0".into(),
         stack: "arn".into(),
+        warnings: Vec::new(),
         registered_at: began,
         schedules_since: began,
         swept_to: began,

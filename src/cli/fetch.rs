@@ -9,7 +9,9 @@ use crate::source::{Code, Finding};
 
 /// Arguments of `dpc fetch`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "The copies lie in .dpc/, which git ignores; each is compared with its sha256 whenever it is read.")]
+#[command(
+    after_help = "The copies lie in .dpc/, which git ignores; each is compared with its sha256 whenever it is read."
+)]
 pub struct Args {
     #[command(flatten)]
     environment: EnvironmentArg,

@@ -127,6 +127,16 @@ pub enum Source {
     Backfill,
 }
 
+impl Source {
+    /// Whether no person has asked: what a pause keeps back.
+    pub fn is_automatic(self) -> bool {
+        match self {
+            Source::Schedule | Source::Trigger | Source::Event | Source::Pipeline => true,
+            Source::Run | Source::Rerun | Source::Backfill => false,
+        }
+    }
+}
+
 /// `<partition>.<number>`: one attempt to produce one partition.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunId {
@@ -272,6 +282,11 @@ impl Status {
     pub fn order(self, redrive_count: u64) -> u64 {
         redrive_count * 10 + self.phase()
     }
+
+    /// The redrive count in an order.
+    pub fn redrives(order: u64) -> u64 {
+        order / 10
+    }
 }
 
 impl fmt::Display for Status {
@@ -351,6 +366,25 @@ pub mod keys {
     pub fn run(id: &RunId) -> String {
         format!("RUN#{}#{:06}", id.partition, id.number)
     }
+
+    /// `sk` of a pipeline's pause.
+    pub const PAUSE: &str = "PAUSE";
+
+    /// `pk` of all reruns and backfills; `sk` is the id.
+    pub const BATCHES: &str = "BATCHES";
+
+    /// `pk` of the partitions of a rerun or backfill.
+    pub fn batch(id: &str) -> String {
+        format!("BATCH#{id}")
+    }
+
+    /// `sk` of a row of them.
+    pub fn batch_partitions(at: usize) -> String {
+        format!("PARTITIONS#{at:04}")
+    }
+
+    /// `pk` of messages that could not be sent to the central account yet; `sk` is the message's id.
+    pub const OWED: &str = "OWED";
 
     /// Prefix of all runs of a pipeline.
     pub const RUNS: &str = "RUN#";

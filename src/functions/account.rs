@@ -3,14 +3,17 @@
 //! In comes any event that reaches the function; out comes its answer. It refuses to guess: an event that is none of the
 //! known kinds is an error, and ends in the dead-letter queue where a person sees it.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::cloud::CloudResult;
+use crate::cloud::central::Place;
 use crate::cloud::runs::Store;
+use crate::control::message::CENTRAL_SOURCE;
 use crate::control::run::Source;
+use crate::control::verbs::Verb;
 use crate::functions::world::World;
-use crate::functions::{registration, start, status};
+use crate::functions::{ask, registration, start, status};
 use crate::source::{Code, Finding};
 
 /// The function and its surroundings. `S` is `dpc-runs`, `W` everything else outside.
@@ -37,6 +40,8 @@ pub struct Settings {
     pub service_group: Option<String>,
     /// Security group of containers.
     pub task_group: String,
+    /// Whether a central account is to be told of runs. Where it is, [`World`] knows.
+    pub central: bool,
 }
 
 impl Settings {
@@ -56,6 +61,7 @@ impl Settings {
             core_group: read("DPC_CORE_SG")?,
             service_group: Some(read("DPC_SERVICE_SG")?).filter(|group| !group.is_empty()),
             task_group: read("DPC_TASK_SG")?,
+            central: Place::from_environment().is_some(),
         })
     }
 }
@@ -65,6 +71,7 @@ impl Settings {
 enum Event {
     Version,
     Sweep,
+    Ask(Value),
     Registration(Value),
     Status(Value),
     Start(Value),
@@ -76,19 +83,32 @@ impl Event {
         match event.get("dpc").and_then(Value::as_str) {
             Some("version") => return Event::Version,
             Some("sweep") => return Event::Sweep,
+            Some(verb) if Verb::is_one(verb) => return Event::Ask(event),
             Some(_) => return Event::Unknown,
             None => {}
         }
+        let source = event.get("source").and_then(Value::as_str);
         if event.get("RequestType").is_some() {
             Event::Registration(event)
-        } else if event.get("source").and_then(Value::as_str) == Some("aws.states") {
+        } else if source == Some("aws.states") {
             Event::Status(event)
-        } else if event.get("version").is_some() && event.get("pipeline").is_some() {
+        } else if event.get("pipeline").is_some() {
             Event::Start(event)
+        } else if source == Some(CENTRAL_SOURCE) {
+            // The rule hands over the detail alone; one that somebody has made by hand may hand over everything.
+            Event::Start(event.get("detail").cloned().unwrap_or_default())
         } else {
             Event::Unknown
         }
     }
+}
+
+/// Left for the last call when Lambda's time runs out; the next sweep goes on.
+const RESERVE: SignedDuration = SignedDuration::from_secs(20);
+
+/// After this, nothing new is begun.
+pub fn last_call(deadline: Timestamp) -> Timestamp {
+    deadline.checked_sub(RESERVE).unwrap_or(deadline)
 }
 
 impl<S: Store, W: World> Account<S, W> {
@@ -101,7 +121,8 @@ impl<S: Store, W: World> Account<S, W> {
             Event::Version => Ok(json!({ "version": env!("CARGO_PKG_VERSION") })),
             Event::Sweep => Ok(self.sweep(deadline).await?.to_json()),
             Event::Registration(event) => registration::handle(self, &event).await,
-            Event::Status(event) => status::handle(self, &event).await,
+            Event::Ask(event) => ask::handle(self, event, last_call(deadline)).await,
+            Event::Status(event) => status::handle(self, &event, last_call(deadline)).await,
             Event::Start(event) => self.answer(event).await,
             Event::Unknown => Err(Box::new(
                 Finding::new(Code::BadEnvelope, "the account function was sent an event of no kind that it knows")

@@ -11,23 +11,33 @@
 #![allow(clippy::disallowed_methods)] // Lambda's environment variables and clock are this floor's input.
 
 pub mod account;
+pub mod ask;
+pub mod batches;
 pub mod central;
 pub mod metrics;
 pub mod prepare;
 pub mod queue;
 pub mod registration;
 pub mod release;
+pub mod report;
 pub mod senders;
 pub mod settle;
 pub mod start;
 pub mod status;
+pub mod stop;
 pub mod sweep;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_asks;
+#[cfg(test)]
 mod tests_queue;
+#[cfg(test)]
+mod tests_registration;
+#[cfg(test)]
+mod tests_reports;
 #[cfg(test)]
 mod tests_sources;
 pub mod waiters;
@@ -38,6 +48,7 @@ use std::process::ExitCode;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
 
+use crate::cloud::central::Place;
 use crate::cloud::runs::Table;
 use crate::cloud::{Caller, Clients, Target};
 use account::{Account, Settings};
@@ -104,7 +115,7 @@ async fn serve_account() -> Result<(), lambda_runtime::Error> {
     let region = clients.region().unwrap_or_default().to_owned();
     let caller = Caller { region, ..Caller::default() };
     let table = Table::new(clients.dynamodb().clone(), caller.clone());
-    let account = Account { store: table, world: Aws::new(clients, caller), settings };
+    let account = Account { store: table, world: Aws::new(clients, caller, Place::from_environment()), settings };
     let account = &account;
     let handle = move |event: LambdaEvent<Value>| async move {
         let deadline = event.context.deadline();

@@ -32,6 +32,8 @@ pub struct Wish {
     pub key: String,
     /// For a schedule: when it was due.
     pub scheduled_time: Option<Timestamp>,
+    /// What time the run is about.
+    pub time: Timestamp,
 }
 
 /// What this envelope wants of this pipeline.
@@ -69,7 +71,14 @@ pub fn wish(plan: &Plan, envelope: &Envelope, now: Timestamp) -> Result<Wish, Bo
         let message = format!("a request to start `{pipeline}` has no usable start key");
         return Err(Box::new(Finding::new(Code::BadEnvelope, message).help("give a `key` of 1 to 512 bytes")));
     }
-    Ok(Wish { partition, key, scheduled_time })
+    let event_time = || envelope.event_time.as_deref()?.parse().ok();
+    // The start of a partition, else, for a run without one, the time of the event or of the run that is run again.
+    let start = || spec.parse(&partition, pipeline).ok()?.bounds.map(|(start, _)| start);
+    let time = match envelope.source {
+        Source::Event => event_time(),
+        _ => scheduled_time.or_else(start).or_else(event_time),
+    };
+    Ok(Wish { partition, key, scheduled_time, time: time.unwrap_or(now) })
 }
 
 /// The event of an envelope, small enough to be kept.

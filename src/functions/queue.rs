@@ -16,6 +16,8 @@ use crate::functions::world::World;
 
 /// Error of a run that `overlap` has not let in.
 pub const OVERLAP_ERROR: &str = "dpc.Overlap";
+/// Error of a run that was asked for while its pipeline was paused.
+pub const PAUSED_ERROR: &str = "dpc.Paused";
 /// Error of a run that a newer one of its partition has replaced in the queue.
 pub const SUPERSEDED_ERROR: &str = "dpc.Superseded";
 
@@ -163,21 +165,29 @@ impl<S: Store, W: World> Account<S, W> {
     ///
     /// # Errors
     /// What AWS refuses.
-    pub async fn supersede(&self, reference: &RunRef, by: u32, plan: &Plan) -> CloudResult<()> {
+    pub async fn supersede(&self, reference: &RunRef, by: u32, plan: Option<&Plan>) -> CloudResult<()> {
         let successor = RunRef { id: RunId { number: by, ..reference.id.clone() }, ..reference.clone() };
         let mut progress = Progress::to(Status::Skipped);
         progress.error = Some(SUPERSEDED_ERROR.to_owned());
         progress.cause = Some(format!("superseded: run `{successor}` was asked for before this one had started"));
         progress.superseded_by = Some(by);
-        self.end_waiting(reference, progress, Some(plan)).await
+        self.end_waiting(reference, progress, plan).await
     }
 
     /// Ends a run that has not started, unless its turn has come in the meantime.
-    async fn end_waiting(&self, reference: &RunRef, mut progress: Progress, plan: Option<&Plan>) -> CloudResult<()> {
+    ///
+    /// # Errors
+    /// What AWS refuses.
+    pub async fn end_waiting(
+        &self,
+        reference: &RunRef,
+        mut progress: Progress,
+        plan: Option<&Plan>,
+    ) -> CloudResult<()> {
         progress.only_waiting = true;
         progress.ended_at = Some(self.world.now());
         progress.announce = plan.is_some_and(|plan| is_wanted(plan, progress.status));
-        if self.store.advance(reference, &progress).await? {
+        if self.advance(reference, progress.clone()).await? {
             tracing::info!(run = %reference, status = %progress.status, cause = progress.cause, "it does not start");
         }
         match self.store.run(reference).await? {

@@ -22,12 +22,22 @@ impl<S: Store, W: World> Account<S, W> {
     /// # Errors
     /// The first thing that could not be done; the others were tried all the same.
     pub async fn settle(&self, run: &Run, plan: Option<&Plan>) -> CloudResult<()> {
+        let reported = self.report(run).await;
+        let stopped = self.stop_if_asked(run).await;
         let release = self.release(run).await;
         let announced = self.announce(run, plan).await;
         let answered = if run.status.is_terminal() { self.answer_waiters(run).await } else { Ok(()) };
         let released = release?;
+        stopped?;
         announced?;
         answered?;
+        match reported {
+            // Whoever has asked for the run shall not be told that it failed; the row is open, and the sweep tells it.
+            Err(finding) if !run.status.is_terminal() => {
+                tracing::warn!(run = %run.reference, why = finding.why, "{}", finding.message);
+            }
+            reported => reported?,
+        }
         if run.status.is_terminal() && released && run.open {
             self.store.tick(&run.reference, run.order, Chore::Closed).await?;
         }

@@ -9,17 +9,25 @@ use serde_json::{Value, json};
 
 use crate::cloud::CloudResult;
 use crate::cloud::runs::{Progress, Registration, Run, Store};
+use crate::control::partition::Granularity;
 use crate::control::plan::Plan;
 use crate::control::run::{ENVELOPE_VERSION, Envelope, RunId, RunRef, Source, Status};
+use crate::control::verbs::Pause;
 use crate::functions::account::Account;
+use crate::functions::metrics::Metric;
 use crate::functions::prepare::{self, Wish};
+use crate::functions::queue::PAUSED_ERROR;
 use crate::functions::settle::is_wanted;
 use crate::functions::status::{CAUSE_LIMIT, shortened};
+use crate::functions::stop::{self, STOPPED_ERROR};
 use crate::functions::world::{Started, World};
 use crate::source::{Code, Finding};
 
 /// How many newer runs of its partition a claim lets pass before it gives up, to be delivered again.
 const CLAIM_ATTEMPTS: u32 = 10;
+
+/// What mends a request of another version.
+const SAME_DPC: &str = "run `dpc setup account` and `dpc deploy` with the same dpc";
 
 /// The answer to an envelope.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +38,8 @@ pub struct Answer {
     pub new: bool,
     /// The run that it waits for.
     pub ahead: Option<RunRef>,
+    /// The pause of its pipeline, which has not kept it back if a person has asked for it.
+    pub pause: Option<Pause>,
 }
 
 impl Answer {
@@ -45,6 +55,7 @@ impl Answer {
                 fields.insert("runError".into(), error);
             }
             fields.extend(self.ahead.iter().map(|ahead| ("waitsFor".into(), ahead.to_string().into())));
+            fields.extend(self.pause.iter().map(|pause| ("paused".into(), json!(pause))));
         }
         answer
     }
@@ -80,21 +91,36 @@ pub async fn handle<S: Store, W: World>(account: &Account<S, W>, envelope: Value
             account.refuse_waiter(token, &refusal).await?;
             Ok(refused(&refusal))
         }
+        // Nor does anybody read the answer to a trigger, and the central account waits for a run.
+        (Err(refusal), None) if envelope.source == Source::Trigger && is_refusal(refusal.code) => {
+            account.refuse_trigger(&envelope, refusal).await
+        }
         (Err(finding), _) => Err(finding),
     }
 }
 
 /// A refusal as the answer to whoever asked.
 pub fn refused(refusal: &Finding) -> Value {
-    json!({ "error": { "code": refusal.code.id(), "message": refusal.message, "help": refusal.help } })
+    json!({ "error": {
+        "code": refusal.code.id(), "message": refusal.message, "why": refusal.why, "help": refusal.help,
+    } })
 }
 
 fn read(envelope: Value) -> CloudResult<Envelope> {
+    let known = |version: &Value| version.as_u64() == Some(ENVELOPE_VERSION.into());
+    if !envelope.get("version").is_some_and(known) {
+        let pipeline = envelope.get("pipeline").and_then(Value::as_str).unwrap_or("?");
+        let message = match envelope.get("version") {
+            Some(version) => format!("a request to start `{pipeline}` has version {version}, not {ENVELOPE_VERSION}"),
+            None => format!("a request to start `{pipeline}` has no version"),
+        };
+        return Err(Box::new(Finding::new(Code::BadEnvelope, message).help(SAME_DPC)));
+    }
     serde_json::from_value(envelope).map_err(|error| {
         Box::new(
             Finding::new(Code::BadEnvelope, format!("a request to start a run cannot be read: {error}"))
                 .why("the account function and whoever asks must be of the same version of dpc")
-                .help("run `dpc setup account` and `dpc deploy` with the same dpc"),
+                .help(SAME_DPC),
         )
     })
 }
@@ -114,23 +140,30 @@ impl<S: Store, W: World> Account<S, W> {
     /// # Errors
     /// Refusals ([`is_refusal`]), and what AWS refuses.
     pub async fn start(&self, envelope: &Envelope) -> CloudResult<Answer> {
-        let registration = self.admit(envelope).await?;
+        let (registration, pause) = tokio::join!(self.admit(envelope), self.store.pause_of(&envelope.pipeline));
+        let (registration, pause) = (registration?, pause?);
         let now = self.world.now();
         let wish = prepare::wish(&registration.plan, envelope, now)?;
-        let (run, new) = self.claim(envelope, &wish, &registration.plan, now).await?;
+        let verdict = match &pause {
+            Some(pause) if envelope.source.is_automatic() => Verdict::Paused(&registration.plan, pause),
+            _ => Verdict::Plan(&registration.plan),
+        };
+        let (run, new) = self.claim(envelope, &wish, verdict, now).await?;
         tracing::info!(run = %run.reference, key = run.key, source = ?run.source, new, "asked to start");
         let (run, ahead) = self.carry_on(run, &registration).await?;
-        Ok(Answer { run, new, ahead })
+        Ok(Answer { run, new, ahead, pause })
     }
 
     /// The registration of the pipeline that is to run, if it is this space's.
     async fn admit(&self, envelope: &Envelope) -> CloudResult<Registration> {
-        let Envelope { pipeline, space, version, .. } = envelope;
-        if *version != ENVELOPE_VERSION {
-            let message = format!("a request to start `{pipeline}` has version {version}, not {ENVELOPE_VERSION}");
-            let finding = Finding::new(Code::BadEnvelope, message);
-            return Err(Box::new(finding.help("run `dpc setup account` and `dpc deploy` with the same dpc")));
-        }
+        self.registered(&envelope.pipeline, &envelope.space).await
+    }
+
+    /// The registration of a pipeline, if it is this space's.
+    ///
+    /// # Errors
+    /// It is not registered, or for another space; what AWS refuses.
+    pub async fn registered(&self, pipeline: &str, space: &str) -> CloudResult<Registration> {
         let Some(registration) = self.store.registration(pipeline).await? else {
             let finding =
                 Finding::new(Code::NotRegistered, format!("pipeline `{pipeline}` is not registered in this account"));
@@ -151,7 +184,13 @@ impl<S: Store, W: World> Account<S, W> {
     }
 
     /// The run of the envelope's key, taken now or before, and whether it was now.
-    async fn claim(&self, envelope: &Envelope, wish: &Wish, plan: &Plan, now: Timestamp) -> CloudResult<(Run, bool)> {
+    async fn claim(
+        &self,
+        envelope: &Envelope,
+        wish: &Wish,
+        verdict: Verdict<'_>,
+        now: Timestamp,
+    ) -> CloudResult<(Run, bool)> {
         let pipeline = &envelope.pipeline;
         let token = envelope.task_token.as_deref();
         for _ in 0..CLAIM_ATTEMPTS {
@@ -178,17 +217,21 @@ impl<S: Store, W: World> Account<S, W> {
             let reference = RunRef { pipeline: pipeline.clone(), id };
             let mut run = Run::queued(reference, envelope.space.clone(), envelope.source, wish.key.clone(), now);
             run.scheduled_time = wish.scheduled_time;
+            run.time = wish.time;
+            run.downstream.clone_from(&envelope.downstream);
+            run.reservation.clone_from(&envelope.reservation);
+            run.untold = self.settings.central;
             run.reason.clone_from(&envelope.cause);
             run.params.clone_from(&envelope.params);
             run.event.clone_from(&envelope.event);
             run.parent.clone_from(&envelope.parent);
             run.tokens.extend(token.map(str::to_owned));
-            self.judge(&mut run, plan, now);
+            self.judge(&mut run, verdict, now);
             let before = self.store.waiting_in(pipeline, &wish.partition).await?.filter(|_| run.is_waiting());
             if self.store.claim(&run).await? {
                 if let Some(before) = before {
                     let id = RunId { number: before, ..run.reference.id.clone() };
-                    self.supersede(&RunRef { pipeline: pipeline.clone(), id }, number, plan).await?;
+                    self.supersede(&RunRef { pipeline: pipeline.clone(), id }, number, verdict.plan()).await?;
                 }
                 return Ok((run, true));
             }
@@ -197,20 +240,46 @@ impl<S: Store, W: World> Account<S, W> {
         Err(Box::new(Finding::new(Code::Throttled, message).help("the start is tried again by itself")))
     }
 
-    /// Looks at the pipeline's precondition: a run for which it does not hold is SKIPPED as it is claimed, and takes no
+    /// Looks at the pipeline's pause and precondition: a run that is not to be is SKIPPED as it is claimed, and takes no
     /// other's place in the queue.
-    fn judge(&self, run: &mut Run, plan: &Plan, now: Timestamp) {
-        let progress = match prepare::precondition(plan, run) {
-            Ok(None) => return,
-            Ok(Some(cause)) => {
-                let mut progress = Progress::to(Status::Skipped);
-                progress.cause = Some(shortened(&cause, CAUSE_LIMIT));
-                progress
-            }
-            Err(finding) => failure(&finding),
+    fn judge(&self, run: &mut Run, verdict: Verdict<'_>, now: Timestamp) {
+        let skipped = |error: Option<&str>, cause: &str| {
+            let mut progress = Progress::to(Status::Skipped);
+            progress.error = error.map(str::to_owned);
+            progress.cause = Some(shortened(cause, CAUSE_LIMIT));
+            progress
         };
-        let announce = is_wanted(plan, progress.status);
-        Progress { ended_at: Some(now), announce, ..progress }.apply(run);
+        let progress = match verdict {
+            Verdict::Plan(plan) => match prepare::precondition(plan, run) {
+                Ok(None) => return,
+                Ok(Some(cause)) => skipped(None, &cause),
+                Err(finding) => failure(&finding),
+            },
+            Verdict::Paused(_, pause) => skipped(Some(PAUSED_ERROR), &in_words(pause)),
+            Verdict::Refused(finding) => failure(finding),
+        };
+        let announce = verdict.plan().is_some_and(|plan| is_wanted(plan, progress.status));
+        Progress { ended_at: Some(now), announce, untold: self.settings.central, ..progress }.apply(run);
+    }
+
+    /// A trigger for a run that cannot be: the pipeline was destroyed, or deployed for another space or by another calendar,
+    /// while the central account was deciding. It is recorded as a run that has failed, which the central account is told, so
+    /// that nothing waits for it and a person sees it.
+    async fn refuse_trigger(&self, envelope: &Envelope, refusal: Box<Finding>) -> CloudResult<Value> {
+        let label = envelope.partition.clone().filter(|label| Granularity::of_label(label).is_some());
+        let Some(partition) = label.filter(|_| !envelope.key.is_empty() && envelope.key.len() <= 512) else {
+            return Err(refusal);
+        };
+        let now = self.world.now();
+        let wish = Wish { partition, key: envelope.key.clone(), scheduled_time: None, time: now };
+        let (run, new) = self.claim(envelope, &wish, Verdict::Refused(&refusal), now).await?;
+        let why = format!("trigger of {}: {}: {}", run.reference, refusal.code.id(), refusal.message);
+        tracing::error!(run = %run.reference, "{why}");
+        if new {
+            self.world.count(Metric::NeedsAttention, &why);
+        }
+        self.conclude(&run, None).await?;
+        Ok(Answer { run, new, ahead: None, pause: None }.to_json())
     }
 
     /// Goes on with a run that was claimed, just now or before, perhaps by an invocation that was cut off, perhaps by one
@@ -222,6 +291,9 @@ impl<S: Store, W: World> Account<S, W> {
         if run.is_waiting() {
             let ahead = self.hand_on(registration, &run.reference.id.partition).await?;
             let run = self.store.run(&run.reference).await?.unwrap_or(run);
+            if run.is_waiting() {
+                self.settle(&run, Some(&registration.plan)).await?;
+            }
             return Ok((run.clone(), ahead.filter(|ahead| run.is_waiting() && *ahead != run.reference)));
         }
         if run.status != Status::Queued {
@@ -247,6 +319,14 @@ impl<S: Store, W: World> Account<S, W> {
     /// What AWS refuses.
     pub async fn launch(&self, run: Run, registration: &Registration) -> CloudResult<Run> {
         let plan = &registration.plan;
+        if let Some(words) = stop::words(&run) {
+            let mut progress = Progress::to(Status::Aborted);
+            progress.error = Some(STOPPED_ERROR.to_owned());
+            progress.cause = Some(words);
+            progress.ended_at = Some(self.world.now());
+            progress.announce = is_wanted(plan, Status::Aborted);
+            return self.reach(run, plan, progress).await;
+        }
         let input = match prepare::input(plan, &run, &self.settings) {
             Ok(input) => input,
             Err(finding) => return self.fail(run, plan, &finding).await,
@@ -268,7 +348,7 @@ impl<S: Store, W: World> Account<S, W> {
         }
         progress.plan_digest = Some(registration.digest.clone());
         progress.announce = is_wanted(plan, Status::Running);
-        self.reach(run, plan, &progress).await
+        self.reach(run, plan, progress).await
     }
 
     /// The run has failed before it had an execution.
@@ -277,15 +357,41 @@ impl<S: Store, W: World> Account<S, W> {
         progress.ended_at = Some(self.world.now());
         progress.announce = is_wanted(plan, Status::Failed);
         tracing::warn!(run = %run.reference, cause = progress.cause, "the run has failed before it started");
-        self.reach(run, plan, &progress).await
+        self.reach(run, plan, progress).await
     }
 
-    async fn reach(&self, run: Run, plan: &Plan, progress: &Progress) -> CloudResult<Run> {
-        self.store.advance(&run.reference, progress).await?;
+    async fn reach(&self, run: Run, plan: &Plan, progress: Progress) -> CloudResult<Run> {
+        self.advance(&run.reference, progress).await?;
         let Some(run) = self.store.run(&run.reference).await? else { return Ok(run) };
         self.settle(&run, Some(plan)).await?;
         Ok(run)
     }
+}
+
+/// What becomes of a run as it is claimed.
+#[derive(Clone, Copy, Debug)]
+enum Verdict<'a> {
+    /// What the plan's `when` says.
+    Plan(&'a Plan),
+    /// It is skipped.
+    Paused(&'a Plan, &'a Pause),
+    /// It has failed.
+    Refused(&'a Finding),
+}
+
+impl<'a> Verdict<'a> {
+    fn plan(self) -> Option<&'a Plan> {
+        match self {
+            Verdict::Plan(plan) | Verdict::Paused(plan, _) => Some(plan),
+            Verdict::Refused(_) => None,
+        }
+    }
+}
+
+/// Why a run was skipped by a pause.
+fn in_words(pause: &Pause) -> String {
+    let why = pause.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    format!("the pipeline was paused by {} at {:.0}{why}", pause.by, pause.at)
 }
 
 /// The end of a run that cannot be started.
@@ -302,7 +408,7 @@ fn failure(finding: &Finding) -> Progress {
 }
 
 /// The ARN of an execution, made from its state machine's.
-fn execution_arn(machine: &str, run: &RunRef) -> String {
+pub fn execution_arn(machine: &str, run: &RunRef) -> String {
     format!("{}:{}", machine.replacen(":stateMachine:", ":execution:", 1), run.execution_name())
 }
 

@@ -14,6 +14,7 @@ use crate::control::names;
 use crate::control::run::{RunRef, Status};
 use crate::functions::account::Account;
 use crate::functions::settle::is_wanted;
+use crate::functions::stop;
 use crate::functions::world::{Execution, World};
 use crate::source::{Code, Finding};
 
@@ -44,7 +45,11 @@ struct Detail {
 ///
 /// # Errors
 /// An event that cannot be read, and what AWS refuses.
-pub async fn handle<S: Store, W: World>(account: &Account<S, W>, event: &Value) -> CloudResult<Value> {
+pub async fn handle<S: Store, W: World>(
+    account: &Account<S, W>,
+    event: &Value,
+    until: Timestamp,
+) -> CloudResult<Value> {
     let detail = Event::deserialize(event).map_err(unreadable)?.detail;
     let Some(reference) = run_of(&detail) else {
         tracing::info!(execution = detail.execution_arn, "ignored: not an execution that dpc named");
@@ -65,6 +70,9 @@ pub async fn handle<S: Store, W: World>(account: &Account<S, W>, event: &Value) 
         return Ok(json!({ "ignored": execution.arn }));
     };
     let run = account.follow(run, &execution).await?;
+    if run.status.is_terminal() {
+        account.drive_batch_of(&run, until).await?;
+    }
     Ok(json!({ "run": reference.to_string(), "status": run.status.as_str() }))
 }
 
@@ -97,7 +105,10 @@ impl<S: Store, W: World> Account<S, W> {
             return Ok(run);
         };
         progress.announce = plan.is_some_and(|plan| is_wanted(plan, progress.status));
-        if self.store.advance(&run.reference, &progress).await? {
+        if progress.status == Status::Aborted && progress.cause.is_none() {
+            progress.cause = stop::words(&run);
+        }
+        if self.advance(&run.reference, progress.clone()).await? {
             tracing::info!(run = %run.reference, status = %progress.status, cause = progress.cause, "the run has moved");
         }
         // Moved or not: an earlier delivery may have been cut off before everything owed was done.

@@ -10,13 +10,15 @@ use serde_json::{Value, json};
 
 use crate::cloud::CloudResult;
 use crate::cloud::runs::{Progress, Registration, Run, Store};
+use crate::control::message::Message;
 use crate::control::run::{RunRef, Status};
 use crate::control::schedule::{Schedule, When, between};
-use crate::functions::account::Account;
+use crate::functions::account::{Account, last_call};
 use crate::functions::metrics::Metric;
 use crate::functions::queue::Overlap;
 use crate::functions::settle::is_wanted;
 use crate::functions::start::{self, schedule_key};
+use crate::functions::stop;
 use crate::functions::world::World;
 use crate::source::{Code, Finding};
 
@@ -26,8 +28,9 @@ const GRACE: SignedDuration = SignedDuration::from_mins(1);
 const LATE: SignedDuration = SignedDuration::from_mins(5);
 /// Older missed schedules are reported, not started: nobody expects a run of the day before yesterday.
 const OLDEST: SignedDuration = SignedDuration::from_hours(24);
-/// Left for the last call when Lambda's time runs out; the next sweep goes on.
-const RESERVE: SignedDuration = SignedDuration::from_secs(20);
+
+/// How long a sweep waits for an answer of the central account.
+const PATIENCE: SignedDuration = SignedDuration::from_secs(5);
 
 /// What a sweep has done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,7 +60,7 @@ impl<S: Store, W: World> Account<S, W> {
     pub async fn sweep(&self, deadline: Timestamp) -> CloudResult<Swept> {
         let mut swept = Swept::default();
         let mut queues = BTreeSet::new();
-        let last_call = deadline.checked_sub(RESERVE).unwrap_or(deadline);
+        let last_call = last_call(deadline);
         for reference in self.store.open_runs().await? {
             if self.world.now() >= last_call {
                 swept.cut_short = true;
@@ -74,6 +77,18 @@ impl<S: Store, W: World> Account<S, W> {
             }
             let outcome = self.sweep_schedules(&pipeline, &mut swept.missed).await;
             self.note(&mut swept, &format!("schedules of {pipeline}"), outcome);
+        }
+        for id in self.store.open_batches().await? {
+            if self.world.now() >= last_call {
+                swept.cut_short = true;
+                break;
+            }
+            let outcome = self.drive(&id, PATIENCE, last_call).await.map(|_| ());
+            self.note(&mut swept, &format!("batch {id}"), outcome);
+        }
+        for message in self.store.owed().await? {
+            let outcome = self.pay(&message).await;
+            self.note(&mut swept, &format!("message {}", message.id), outcome);
         }
         tracing::info!(swept.runs, swept.missed, swept.cut_short, failures = swept.failures.len(), "swept");
         self.world.count(Metric::Sweeps, "");
@@ -118,12 +133,15 @@ impl<S: Store, W: World> Account<S, W> {
         queues: &mut BTreeSet<(String, String)>,
     ) -> CloudResult<()> {
         let RunRef { pipeline, id } = &run.reference;
+        if stop::words(&run).is_some() && self.stop_waiting(&run, Some(registration)).await? {
+            return self.hand_on(registration, &id.partition).await.map(|_| ());
+        }
         let place = self.store.waiting_in(pipeline, &id.partition).await?;
         if place != Some(id.number) {
             let newest = self.store.newest_number(pipeline, &id.partition).await?;
             let by = place.filter(|place| *place > id.number).unwrap_or(newest);
             if by > id.number {
-                return self.supersede(&run.reference, by, &registration.plan).await;
+                return self.supersede(&run.reference, by, Some(&registration.plan)).await;
             }
             // Claimed by a dpc that knew no queue: it was started at once, or was about to be.
             return self.carry_on(Run { slot: true, ..run }, registration).await.map(|_| ());
@@ -132,7 +150,10 @@ impl<S: Store, W: World> Account<S, W> {
         if queues.insert((pipeline.clone(), queue)) {
             self.hand_on(registration, &id.partition).await?;
         }
-        Ok(())
+        match if run.untold { self.store.run(&run.reference).await? } else { None } {
+            Some(run) if run.is_waiting() => self.report(&run).await,
+            _ => Ok(()),
+        }
     }
 
     /// Ends a run that nothing will end any more.
@@ -144,7 +165,7 @@ impl<S: Store, W: World> Account<S, W> {
         progress.cause = Some(why.to_owned());
         progress.announce = plan.is_some_and(|plan| is_wanted(plan, Status::Aborted));
         tracing::warn!(run = %run.reference, why, "the run is given up");
-        self.store.advance(&run.reference, &progress).await?;
+        self.advance(&run.reference, progress).await?;
         if run.is_waiting() {
             self.store.leave(&run.reference).await?;
         }
@@ -152,6 +173,14 @@ impl<S: Store, W: World> Account<S, W> {
             Some(run) => self.conclude(&run, registration).await,
             None => Ok(()),
         }
+    }
+
+    /// Sends a message that could not be sent before.
+    async fn pay(&self, message: &Message) -> CloudResult<()> {
+        if self.settings.central {
+            self.world.tell(message).await?;
+        }
+        self.store.paid(&message.id).await
     }
 
     /// Starts what schedules should have started since the last look.

@@ -3,15 +3,20 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::cloud::CloudResult;
 use crate::cloud::jobs::Job;
-use crate::cloud::runs::{Chore, Progress, Queue, Registration, Run, Slots, Store};
+use crate::cloud::runs::{
+    BatchRow, Batches, Brief, Chore, Notes, Progress, Queue, Registration, Run, Slots, Stop, Store,
+};
+use crate::control::message::{Answer, Message};
 use crate::control::plan::{PartitionPlan, Plan, SchedulePlan};
 use crate::control::run::{RunId, RunRef};
+use crate::control::verbs::Pause;
 use crate::functions::account::{Account, Settings};
 use crate::functions::metrics::Metric;
 use crate::functions::senders::topic::Announcement;
@@ -68,6 +73,10 @@ pub(super) struct Memory {
     pub(super) waiting: RefCell<BTreeMap<(String, String), u32>>,
     pub(super) pipeline_slots: RefCell<BTreeMap<String, RunId>>,
     pub(super) partition_slots: RefCell<BTreeMap<(String, String), u32>>,
+    pub(super) pauses: RefCell<BTreeMap<String, Pause>>,
+    pub(super) owed: RefCell<BTreeMap<String, Message>>,
+    pub(super) batches: RefCell<BTreeMap<String, BatchRow>>,
+    pub(super) batch_partitions: RefCell<BTreeMap<String, Vec<String>>>,
 }
 
 impl Memory {
@@ -165,8 +174,9 @@ impl Store for Memory {
             let Some(run) = runs.get_mut(reference).filter(|run| run.order == order) else { return };
             match chore {
                 Chore::Announced => run.announce = false,
+                Chore::Told => run.untold = false,
                 Chore::Released => run.released = true,
-                Chore::Closed if run.announce || !run.released || !run.tokens.is_empty() => {}
+                Chore::Closed if run.announce || run.untold || !run.released || !run.tokens.is_empty() => {}
                 Chore::Closed => run.open = false,
             }
         })
@@ -260,6 +270,115 @@ impl Queue for Memory {
     }
 }
 
+impl Notes for Memory {
+    async fn pause_of(&self, pipeline: &str) -> CloudResult<Option<Pause>> {
+        self.fault.call(|| self.pauses.borrow().get(pipeline).cloned())
+    }
+
+    async fn pause(&self, pipeline: &str, pause: &Pause) -> CloudResult<bool> {
+        self.fault.call(|| {
+            let mut pauses = self.pauses.borrow_mut();
+            let new = !pauses.contains_key(pipeline);
+            pauses.entry(pipeline.to_owned()).or_insert_with(|| pause.clone());
+            new
+        })
+    }
+
+    async fn resume(&self, pipeline: &str) -> CloudResult<Option<Pause>> {
+        self.fault.call(|| self.pauses.borrow_mut().remove(pipeline))
+    }
+
+    async fn note_stop(&self, run: &RunRef, stop: &Stop) -> CloudResult<bool> {
+        self.fault.call(|| {
+            let mut runs = self.runs.borrow_mut();
+            let Some(run) = runs.get_mut(run).filter(|run| !run.status.is_terminal()) else { return false };
+            run.stop = Some(stop.clone());
+            true
+        })
+    }
+
+    async fn briefs(&self, pipeline: &str, between: Option<(&str, &str)>) -> CloudResult<Vec<Brief>> {
+        self.fault.call(|| {
+            let runs = self.runs.borrow();
+            let within = |label: &str| between.is_none_or(|(first, last)| first <= label && label <= last);
+            let of = runs.values().filter(|run| run.reference.pipeline == pipeline);
+            let of = of.filter(|run| within(&run.reference.id.partition));
+            let brief = |run: &Run| Brief {
+                id: run.reference.id.clone(),
+                status: run.status,
+                source: run.source,
+                key: run.key.clone(),
+                error: run.error.clone(),
+                claimed_at: run.claimed_at,
+            };
+            of.map(brief).collect()
+        })
+    }
+
+    async fn owe(&self, message: &Message) -> CloudResult<()> {
+        self.fault.call(|| drop(self.owed.borrow_mut().insert(message.id.clone(), message.clone())))
+    }
+
+    async fn owed(&self) -> CloudResult<Vec<Message>> {
+        self.fault.call(|| self.owed.borrow().values().cloned().collect())
+    }
+
+    async fn paid(&self, id: &str) -> CloudResult<()> {
+        self.fault.call(|| drop(self.owed.borrow_mut().remove(id)))
+    }
+}
+
+impl Batches for Memory {
+    async fn create_batch(&self, row: &BatchRow, partitions: &[String]) -> CloudResult<bool> {
+        self.fault.call(|| {
+            let id = row.batch.id.clone();
+            if self.batches.borrow().contains_key(&id) {
+                return false;
+            }
+            self.batch_partitions.borrow_mut().insert(id.clone(), partitions.to_vec());
+            self.batches.borrow_mut().insert(id, row.clone());
+            true
+        })
+    }
+
+    async fn batch(&self, id: &str) -> CloudResult<Option<BatchRow>> {
+        self.fault.call(|| self.batches.borrow().get(id).cloned())
+    }
+
+    async fn partitions_of(&self, id: &str, from: usize) -> CloudResult<Vec<String>> {
+        self.fault.call(|| {
+            let all = self.batch_partitions.borrow().get(id).cloned().unwrap_or_default();
+            all.into_iter().skip(from).take(500).collect()
+        })
+    }
+
+    async fn save_batch(&self, row: &BatchRow) -> CloudResult<bool> {
+        self.fault.call(|| {
+            let mut batches = self.batches.borrow_mut();
+            let Some(old) = batches.get_mut(&row.batch.id).filter(|old| old.revision == row.revision) else {
+                return false;
+            };
+            *old = BatchRow { revision: row.revision + 1, ..row.clone() };
+            true
+        })
+    }
+
+    async fn batches(&self) -> CloudResult<Vec<BatchRow>> {
+        self.fault.call(|| {
+            let mut rows: Vec<BatchRow> = self.batches.borrow().values().cloned().collect();
+            rows.sort_by(|one, other| (one.batch.at, &one.batch.id).cmp(&(other.batch.at, &other.batch.id)));
+            rows
+        })
+    }
+
+    async fn open_batches(&self) -> CloudResult<Vec<String>> {
+        self.fault.call(|| {
+            let batches = self.batches.borrow();
+            batches.values().filter(|row| !row.batch.state.is_final()).map(|row| row.batch.id.clone()).collect()
+        })
+    }
+}
+
 impl Memory {
     fn slot_of(&self, pipeline: &str, partition: &str) -> u32 {
         let slots = self.partition_slots.borrow();
@@ -267,9 +386,9 @@ impl Memory {
     }
 
     fn newest(&self, pipeline: &str, partition: &str) -> u32 {
-        let runs = self.runs.borrow();
-        let of = runs.keys().filter(|run| run.pipeline == pipeline && run.id.partition == partition);
-        of.map(|run| run.id.number).max().unwrap_or(0)
+        let id = |number| RunId { partition: partition.to_owned(), number };
+        let run = |number| RunRef { pipeline: pipeline.to_owned(), id: id(number) };
+        self.runs.borrow().range(run(0)..=run(u32::MAX)).next_back().map_or(0, |(run, _)| run.id.number)
     }
 }
 
@@ -290,6 +409,10 @@ pub(super) struct Fake {
     pub(super) stacks_gone: RefCell<BTreeSet<String>>,
     pub(super) responses: RefCell<Vec<Value>>,
     pub(super) counted: RefCell<Vec<(Metric, String)>>,
+    /// What the central account was told, in order.
+    pub(super) told: RefCell<Vec<Message>>,
+    /// What it answers to everything; `None` if it does not answer at all.
+    pub(super) says: RefCell<Option<Answer>>,
 }
 
 impl World for Fake {
@@ -330,6 +453,34 @@ impl World for Fake {
             self.clusters.borrow_mut().push((name.to_owned(), format!("j-{}", self.executions.borrow().len())));
             Started::Now(arn, self.now())
         })
+    }
+
+    async fn stop(&self, execution: &str, error: &str, cause: &str) -> CloudResult<bool> {
+        self.fault.call(|| {
+            let mut executions = self.executions.borrow_mut();
+            let Some(found) = executions.get_mut(execution) else { return false };
+            if found.status == "RUNNING" {
+                found.status = "ABORTED".to_owned();
+                found.stopped_at = Some(self.now());
+                (found.error, found.cause) = (Some(error.to_owned()), Some(cause.to_owned()));
+            }
+            true
+        })
+    }
+
+    async fn tell(&self, message: &Message) -> CloudResult<()> {
+        self.fault.call(|| self.told.borrow_mut().push(message.clone()))
+    }
+
+    async fn answer(&self, id: &str) -> CloudResult<Option<Answer>> {
+        self.fault.call(|| {
+            let told = self.told.borrow().iter().any(|message| message.id == id);
+            self.says.borrow().clone().filter(|_| told).map(|answer| Answer { id: id.to_owned(), ..answer })
+        })
+    }
+
+    async fn wait(&self, time: Duration) {
+        self.clock.set(self.now() + time);
     }
 
     async fn execution(&self, arn: &str) -> CloudResult<Option<Execution>> {
@@ -394,6 +545,7 @@ pub(super) fn account() -> TestAccount {
         plan: plan(),
         digest: "d1".into(),
         stack: STACK.into(),
+        warnings: Vec::new(),
         registered_at: at("2026-11-21T12:00:00Z"),
         schedules_since: at("2026-11-21T12:00:00Z"),
         swept_to: at("2026-11-22T01:55:00Z"),
@@ -413,6 +565,8 @@ pub(super) fn account() -> TestAccount {
         stacks_gone: RefCell::default(),
         responses: RefCell::default(),
         counted: RefCell::default(),
+        told: RefCell::default(),
+        says: RefCell::new(Some(yes())),
     };
     let settings = Settings {
         subnets: vec!["subnet-a".into(), "subnet-b".into()],
@@ -420,8 +574,21 @@ pub(super) fn account() -> TestAccount {
         core_group: "sg-c".into(),
         task_group: "sg-t".into(),
         service_group: None,
+        central: false,
     };
     Account { store, world, settings }
+}
+
+/// The same, of an account that has a central one.
+pub(super) fn member() -> TestAccount {
+    let mut account = account();
+    account.settings.central = true;
+    account
+}
+
+/// The central account agrees.
+pub(super) fn yes() -> Answer {
+    Answer { id: String::new(), refused: None, warnings: Vec::new(), result: Value::Null }
 }
 
 pub(super) fn plan() -> Plan {

@@ -5,9 +5,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::metrics::Metric;
-use super::testing::{STACK, TestAccount, account, at, fire, plan, status_event};
+use super::testing::{TestAccount, account, at, fire, status_event};
 use crate::cloud::jobs::{Job, Place};
-use crate::cloud::runs::{Run, Store};
+use crate::cloud::runs::Run;
 use crate::control::run::Status;
 use crate::source::{Code, Files, Finding, Findings};
 
@@ -21,13 +21,24 @@ pub(super) fn assert_reads(finding: &Finding) {
 }
 
 /// The same for what is no finding by then: the cause of a run, the reason that CloudFormation shows.
-fn assert_says(code: Code, said: &str) {
+pub(super) fn assert_says(code: Code, said: &str) {
     let path = format!("{}/fixtures/broken/{}/expected.txt", env!("CARGO_MANIFEST_DIR"), code.id());
     let said = format!("{}\n", said.trim_end());
     if std::env::var_os("DPC_BLESS").is_some() {
         std::fs::write(&path, &said).unwrap();
     }
     assert_eq!(said, std::fs::read_to_string(&path).unwrap_or_default(), "{path}");
+}
+
+/// The same for a refusal as it is answered.
+pub(super) fn assert_reads_aloud(code: Code, error: &Value) {
+    let parts = ["message", "why", "help"].map(|name| error[name].as_str().unwrap_or_default());
+    let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    assert_says(code, &parts.join("\n"));
+}
+
+pub(super) fn run(account: &TestAccount, name: &str) -> Run {
+    account.store.runs.borrow()[&name.parse().unwrap()].clone()
 }
 
 pub(super) fn refused(account: &TestAccount, event: Value) -> Box<Finding> {
@@ -145,9 +156,9 @@ fn refusals_read_well() {
     assert_reads(&refused(&account, json!({ "some": "event" })));
     assert_reads(&refused(&account, with(fire(), "pipeline", json!("searches"))));
     assert_reads(&refused(&account, with(fire(), "space", json!("dev"))));
-    let trigger = |partition: &str| with(by_hand(partition, "k"), "source", json!("trigger"));
-    assert_reads(&refused(&account, trigger("2026-11")));
-    assert_reads(&refused(&account, with(trigger("2026-11-21"), "params", json!({ "limit": 1 }))));
+    let step = |partition: &str| with(by_hand(partition, "k"), "source", json!("pipeline"));
+    assert_reads(&refused(&account, step("2026-11")));
+    assert_reads(&refused(&account, with(step("2026-11-21"), "params", json!({ "limit": 1 }))));
     let large = with(with(fire(), "source", json!("event")), "event", json!({ "detail": "x".repeat(110_000) }));
     assert_reads(&refused(&account, with(large, "eventTime", json!("2026-11-22T02:00:00Z"))));
     assert!(account.store.runs.borrow().is_empty());
@@ -376,7 +387,7 @@ fn one_broken_pipeline_does_not_cost_the_others_their_sweep() {
 #[test]
 fn a_queued_run_whose_pipeline_was_destroyed_is_given_up() {
     let account = account();
-    account.world.fault.at(5, false); // dies after the claim
+    account.world.fault.at(6, false); // dies after the claim
     account.event(fire()).unwrap_err();
     account.world.fault.mend();
     assert_eq!(account.store.only_run().status, Status::Queued);
@@ -480,121 +491,6 @@ fn any_order_of_lost_late_and_doubled_events_ends_well() {
         assert_one_good_run(&account, Status::Failed, &format!("choice {choice}"));
         assert_eq!(statuses(&account), [Status::Failed], "choice {choice}: announced once");
     }
-}
-
-// ----------------------------------------------------------------------------------------------------- registration
-
-fn request(kind: &str, stack: &str, plan: Value) -> Value {
-    json!({
-        "RequestType": kind, "ResponseURL": "http://127.0.0.1:1/answer", "StackId": stack, "RequestId": "r-1",
-        "LogicalResourceId": "Registration", "ResourceType": "Custom::DpcPipeline",
-        "PhysicalResourceId": if kind == "Create" { Value::Null } else { json!("dpc:listings") },
-        "ResourceProperties": { "ServiceToken": "arn", "ServiceTimeout": "120", "Plan": plan },
-    })
-}
-
-fn plan_json() -> Value {
-    serde_json::to_value(plan()).unwrap()
-}
-
-fn answer_of(account: &TestAccount, request: Value) -> Value {
-    account.event(request).unwrap();
-    account.world.responses.borrow().last().unwrap().clone()
-}
-
-fn owner(account: &TestAccount) -> Option<String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(account.store.registration("listings")).unwrap().map(|registration| registration.stack)
-}
-
-const OTHER: &str = "arn:aws:cloudformation:eu-central-1:111111111111:stack/dpc-listings-two/77aa";
-
-#[test]
-fn a_pipeline_is_registered_changed_and_removed_by_its_stack() {
-    let account = account();
-    account.store.registrations.borrow_mut().clear();
-    for kind in ["Create", "Update"] {
-        let answer = answer_of(&account, request(kind, STACK, plan_json()));
-        assert_eq!((&answer["Status"], &answer["PhysicalResourceId"]), (&json!("SUCCESS"), &json!("dpc:listings")));
-        assert_eq!((&answer["RequestId"], &answer["StackId"]), (&json!("r-1"), &json!(STACK)));
-        assert_eq!(owner(&account).as_deref(), Some(STACK));
-    }
-    assert_eq!(answer_of(&account, request("Delete", STACK, plan_json()))["Status"], "SUCCESS");
-    assert_eq!(owner(&account), None);
-}
-
-#[test]
-fn another_stack_can_neither_take_nor_remove_a_registration() {
-    let account = account();
-    let answer = answer_of(&account, request("Create", OTHER, plan_json()));
-    assert_eq!(answer["Status"], "FAILED");
-    assert_says(Code::AlreadyRegistered, answer["Reason"].as_str().unwrap());
-    // CloudFormation then deletes what it failed to create, with the id of the answer.
-    assert_eq!(answer["PhysicalResourceId"], "dpc:listings");
-    assert_eq!(answer_of(&account, request("Delete", OTHER, plan_json()))["Status"], "SUCCESS");
-    assert_eq!(owner(&account).as_deref(), Some(STACK));
-}
-
-#[test]
-fn a_stack_that_is_gone_owns_nothing() {
-    let account = account();
-    account.world.stacks_gone.borrow_mut().insert(STACK.into());
-    assert_eq!(answer_of(&account, request("Create", OTHER, plan_json()))["Status"], "SUCCESS");
-    assert_eq!(owner(&account).as_deref(), Some(OTHER));
-}
-
-#[test]
-fn a_deletion_succeeds_even_if_the_table_does_not_answer() {
-    let account = account();
-    account.world.fault.at(0, false);
-    let outcome = account.event(request("Delete", STACK, plan_json()));
-    // The process that cannot reach its table cannot reach CloudFormation in this world either; what counts is that the
-    // deletion got as far as the answer.
-    assert!(outcome.is_err());
-    assert!(account.world.counted.borrow().iter().any(|(_, why)| why.contains("was not removed")));
-}
-
-#[test]
-fn a_plan_that_cannot_be_read_is_refused_with_a_short_reason() {
-    let account = account();
-    let mut plan = plan_json();
-    plan["n".repeat(9_000)] = json!("x");
-    let answer = answer_of(&account, request("Update", STACK, plan));
-    assert_eq!(answer["Status"], "FAILED");
-    assert!(answer.to_string().len() < 4_096);
-    let old = with(plan_json(), "version", json!("2"));
-    assert_says(Code::BadPlan, answer_of(&account, request("Update", STACK, old))["Reason"].as_str().unwrap());
-    let answer = answer_of(&account, request("Create", STACK, json!({})));
-    assert_eq!((&answer["Status"], &answer["PhysicalResourceId"]), (&json!("FAILED"), &json!("dpc:")));
-    assert_eq!(
-        answer_of(&account, with(request("Delete", STACK, json!({})), "PhysicalResourceId", json!("dpc:")))["Status"],
-        "SUCCESS"
-    );
-    assert_eq!(owner(&account).as_deref(), Some(STACK), "a refused change leaves what was there");
-}
-
-#[test]
-fn a_plan_as_large_as_the_limit_allows_is_kept_and_a_larger_one_is_not() {
-    let account = account();
-    for (bytes, status) in [(190 * 1024, "SUCCESS"), (201 * 1024, "FAILED")] {
-        let mut plan = plan_json();
-        plan["steps"]["aggregate"]["args"] = json!(["x".repeat(bytes)]);
-        assert_eq!(answer_of(&account, request("Update", STACK, plan))["Status"], status);
-    }
-}
-
-#[test]
-fn new_schedules_owe_nothing_of_the_past() {
-    let account = account();
-    let mut plan = plan_json();
-    plan["schedules"][0]["expression"] = json!("cron(0 * * * ? *)");
-    account.wait(30);
-    answer_of(&account, request("Update", STACK, plan.clone()));
-    account.wait(10);
-    assert_eq!(account.sweep_now()["missed"], 0);
-    account.wait(30);
-    answer_of(&account, request("Update", STACK, plan)); // the same schedules: what is owed stays owed
-    assert_eq!(account.sweep_now()["missed"], 1);
 }
 
 // ------------------------------------------------------------------------------------------------------------- rest

@@ -3,6 +3,9 @@
 //! In come the few questions and orders that the function has; out come answers in its own words. [`World`] is a trait, so
 //! that the logic is tested with crashes and lost answers; [`Aws`] refuses to decide anything.
 
+use std::sync::OnceLock;
+use std::time::Duration;
+
 use aws_sdk_sfn::error::SdkError;
 use aws_sdk_sfn::operation::describe_execution::{DescribeExecutionError, DescribeExecutionOutput};
 use aws_sdk_sfn::operation::start_execution::StartExecutionError;
@@ -12,11 +15,15 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use jiff::Timestamp;
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
 use crate::cloud::Clients;
+use crate::cloud::bus::{Bus, Event};
+use crate::cloud::central::{Place, Reader, no_central};
 use crate::cloud::clients::connector;
 use crate::cloud::failure::{Caller, CloudResult, Explained, sentence};
 use crate::cloud::jobs::{self, Job};
+use crate::control::message::{ACCOUNT_SOURCE, Answer, MESSAGE_TYPE, Message};
 use crate::functions::metrics::{self, Metric};
 use crate::functions::release::emr;
 use crate::functions::senders::topic::{self, Announcement};
@@ -78,6 +85,9 @@ pub trait World {
     /// Starts an execution.
     async fn start(&self, machine: &str, name: &str, input: &str) -> CloudResult<Started>;
 
+    /// Stops an execution; false if there is none (yet). One that has ended is no error: nothing is left to be stopped.
+    async fn stop(&self, execution: &str, error: &str, cause: &str) -> CloudResult<bool>;
+
     /// Asks about an execution; `None` if there is none.
     async fn execution(&self, arn: &str) -> CloudResult<Option<Execution>>;
 
@@ -99,6 +109,15 @@ pub trait World {
     /// Publishes an announcement; false if the topic does not exist (any more).
     async fn publish(&self, topic: &str, announcement: &Announcement) -> CloudResult<bool>;
 
+    /// Sends a message to the central account. It has arrived once this returns: EventBridge keeps it.
+    async fn tell(&self, message: &Message) -> CloudResult<()>;
+
+    /// What the central account has answered to a message; `None` as long as it has not.
+    async fn answer(&self, id: &str) -> CloudResult<Option<Answer>>;
+
+    /// Lets some time pass.
+    async fn wait(&self, time: Duration);
+
     /// Whether a stack has been deleted, or never was.
     async fn stack_is_gone(&self, stack: &str) -> CloudResult<bool>;
 
@@ -112,12 +131,19 @@ pub struct Aws {
     clients: Clients,
     caller: Caller,
     http: SharedHttpConnector,
+    central: Option<Place>,
+    bus: OnceLock<Bus>,
+    reader: OnceCell<Reader>,
 }
 
 impl Aws {
     /// The world of these clients.
-    pub fn new(clients: Clients, caller: Caller) -> Self {
-        Self { clients, caller, http: connector() }
+    pub fn new(clients: Clients, caller: Caller, central: Option<Place>) -> Self {
+        Self { clients, caller, http: connector(), central, bus: OnceLock::new(), reader: OnceCell::new() }
+    }
+
+    fn central(&self) -> CloudResult<&Place> {
+        self.central.as_ref().ok_or_else(|| Box::new(no_central(&self.caller)))
     }
 }
 
@@ -154,6 +180,18 @@ impl World for Aws {
         }
         let answer = answer.explained(&self.caller, "states:StartExecution")?;
         Ok(Started::Now(answer.execution_arn().to_owned(), time(Some(answer.start_date())).unwrap_or(self.now())))
+    }
+
+    async fn stop(&self, execution: &str, error: &str, cause: &str) -> CloudResult<bool> {
+        use aws_sdk_sfn::operation::stop_execution::StopExecutionError as E;
+        let request = self.clients.sfn().stop_execution().execution_arn(execution).error(error).cause(cause);
+        let answer = request.send().await;
+        if let Err(error) = &answer
+            && let Some(E::ExecutionDoesNotExist(_)) = error.as_service_error()
+        {
+            return Ok(false);
+        }
+        answer.explained(&self.caller, "states:StopExecution").map(|_| true)
     }
 
     async fn execution(&self, arn: &str) -> CloudResult<Option<Execution>> {
@@ -214,6 +252,23 @@ impl World for Aws {
 
     async fn publish(&self, topic: &str, announcement: &Announcement) -> CloudResult<bool> {
         topic::publish(self.clients.sns(), &self.caller, topic, announcement).await
+    }
+
+    async fn tell(&self, message: &Message) -> CloudResult<()> {
+        let place = self.central()?;
+        let bus = self.bus.get_or_init(|| Bus::new(&self.clients, &self.caller, &place.bus));
+        let detail = serde_json::to_string(message).map_err(|error| bus.refused(&error.to_string()))?;
+        bus.put_one(Event { source: ACCOUNT_SOURCE, kind: MESSAGE_TYPE, detail }).await
+    }
+
+    async fn answer(&self, id: &str) -> CloudResult<Option<Answer>> {
+        let place = self.central()?;
+        let reader = self.reader.get_or_init(|| Reader::new(&self.clients, &self.caller, place)).await;
+        reader.answer(id).await
+    }
+
+    async fn wait(&self, time: Duration) {
+        tokio::time::sleep(time).await;
     }
 
     async fn stack_is_gone(&self, stack: &str) -> CloudResult<bool> {

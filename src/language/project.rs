@@ -21,10 +21,10 @@ use crate::language::jobs::{self, Job};
 use crate::language::manifest::{Manifest, ProjectFile};
 use crate::language::policy::PolicyFile;
 use crate::language::{decode, environment, later, rules, vars};
-use crate::steps::Step;
 use crate::source::{
     Code, FileId, Files, Finding, Findings, Node, Severity, Span, Spanned, SpannedMap, Value, text, yaml,
 };
+use crate::steps::Step;
 
 pub use crate::language::environment::{Central, EnvironmentChoice, Resolved};
 pub use crate::language::folder::{Folder, FolderFile};

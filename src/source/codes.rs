@@ -289,6 +289,12 @@ codes! {
     StartRefused = "708" "Step Functions refused to start the run";
     AlreadyRegistered = "709" "pipeline is registered by another stack";
     BadPlan = "710" "plan of a pipeline cannot be read";
+    CentralSilent = "775" "central account has not answered";
+    CentralRefused = "776" "central account refused";
+    RunHasEnded = "777" "run has ended already";
+    NothingToRun = "778" "no partition to run";
+    NoSuchBatch = "779" "there is no such rerun or backfill";
+    BatchIsOver = "780" "rerun or backfill has ended already";
     BadOverlap = "770" "not a way for runs to overlap";
     SkipsTriggers = "772" "triggers would be skipped";
     EventTooLarge = "771" "event is too large to be kept with a run";

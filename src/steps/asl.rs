@@ -374,7 +374,9 @@ fn unreached(start: &str, states: &Fields, findings: &mut Findings) {
     for (name, _) in states.iter().filter(|(name, _)| !reached.contains(name.as_str())) {
         findings.push(
             Finding::at(Code::UnreachedState, name.span, format!("state `{}` is never reached", name.value), "")
-                .why(format!("no `Next`, `Default` or `Catch` leads to it from `{start}`, and Step Functions refuses that"))
+                .why(format!(
+                    "no `Next`, `Default` or `Catch` leads to it from `{start}`, and Step Functions refuses that"
+                ))
                 .help("lead to it, or remove it"),
         );
     }

@@ -50,7 +50,6 @@ impl RawState {
         matches!(&self.definition.value, source::Tree::Map(fields)
             if fields.get("Type").is_some_and(|kind| kind.value == source::Tree::Scalar(json!("Task"))))
     }
-
 }
 
 /// Reports permissions that IAM would refuse, and tasks that evidently need more. `of_type`: whether resources may name
@@ -236,8 +235,7 @@ impl Kind for RawState {
         if reads {
             start = asl::prefixed(bench.step, "results");
             names.push(start.clone());
-            let results =
-                if bench.siblings.is_some() { "$merge([$results, $states.input])" } else { "$states.input" };
+            let results = if bench.siblings.is_some() { "$merge([$results, $states.input])" } else { "$states.input" };
             let assign = json!({ "given": code(results) });
             let pass = json!({ "Type": "Pass", "Assign": assign, "Output": {}, "Next": name });
             states.insert(start.clone(), pass);

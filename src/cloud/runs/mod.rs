@@ -3,7 +3,9 @@
 //! In come runs and registrations in dpc's own words; out come the same, and whether a conditional write was won. This
 //! module refuses to know why a run moves: `functions` decides, and docs/runs.md describes the rows for operators.
 
+mod batches;
 mod listing;
+mod notes;
 mod queue;
 mod row;
 mod table;
@@ -15,8 +17,10 @@ use serde_json::{Map, Value};
 
 use crate::cloud::failure::CloudResult;
 use crate::control::plan::Plan;
-use crate::control::run::{RunId, RunRef, Source, Status};
+use crate::control::run::{Downstream, RunId, RunRef, Source, Status};
 
+pub use batches::{BatchRow, Batches};
+pub use notes::{Brief, Notes, Stop};
 pub use queue::{Queue, Slots};
 pub use table::Table;
 
@@ -37,6 +41,9 @@ pub struct Run {
     pub key: String,
     /// For a schedule: when it was due.
     pub scheduled_time: Option<Timestamp>,
+    /// What time it is about: when it was due, the event's, the start of its partition, or when it was asked for. Fixed when
+    /// it is asked for, whatever is deployed later.
+    pub time: Timestamp,
     /// Why it was asked for, for people; the envelope's `cause`.
     pub reason: Option<Value>,
     /// The params that the caller gave.
@@ -45,6 +52,10 @@ pub struct Run {
     pub event: Option<Value>,
     /// The execution whose step started it.
     pub parent: Option<String>,
+    /// Which downstream pipelines may run because of it; absent is all.
+    pub downstream: Option<Downstream>,
+    /// The reservation at the central account that it fulfils.
+    pub reservation: Option<String>,
     /// Task tokens of the steps that wait for its end and have not been told of it yet.
     pub tokens: BTreeSet<String>,
     /// Whether its turn has come: from then on its execution may exist, and until then it does not.
@@ -65,8 +76,12 @@ pub struct Run {
     pub error: Option<String>,
     /// What that error says.
     pub cause: Option<String>,
+    /// Who wanted it to end.
+    pub stop: Option<Stop>,
     /// Whether the announcement of its status is not confirmed yet.
     pub announce: bool,
+    /// Whether the central account has not been told of its status yet, as far as is known.
+    pub untold: bool,
     /// Whether nothing of it costs money any more, as far as is known.
     pub released: bool,
     /// Whether the sweep must look at it.
@@ -84,10 +99,13 @@ impl Run {
             source,
             key,
             scheduled_time: None,
+            time: claimed_at,
             reason: None,
             params: Map::new(),
             event: None,
             parent: None,
+            downstream: None,
+            reservation: None,
             tokens: BTreeSet::new(),
             slot: false,
             superseded_by: None,
@@ -98,10 +116,17 @@ impl Run {
             ended_at: None,
             error: None,
             cause: None,
+            stop: None,
             announce: false,
+            untold: false,
             released: false,
             open: true,
         }
+    }
+
+    /// How often its execution was redriven.
+    pub fn redrives(&self) -> u64 {
+        Status::redrives(self.order)
     }
 
     /// Whether it waits for its turn.
@@ -131,6 +156,8 @@ pub struct Progress {
     pub cause: Option<String>,
     /// Whether somebody wants to hear of the new status.
     pub announce: bool,
+    /// Whether the central account is to be told of it.
+    pub untold: bool,
     /// The newer run of its partition that has taken its place; an absent one leaves the row's.
     pub superseded_by: Option<u32>,
     /// Only if the run still waits for its turn.
@@ -150,6 +177,7 @@ impl Progress {
             error: None,
             cause: None,
             announce: false,
+            untold: false,
             superseded_by: None,
             only_waiting: false,
         }
@@ -166,6 +194,7 @@ impl Progress {
         run.error.clone_from(&self.error);
         run.cause.clone_from(&self.cause);
         run.announce = self.announce;
+        run.untold = self.untold;
         run.superseded_by = self.superseded_by.or(run.superseded_by);
         run.released = false;
         run.open = true;
@@ -177,6 +206,8 @@ impl Progress {
 pub enum Chore {
     /// Whoever wanted to hear of the status has been told.
     Announced,
+    /// The central account has been told of the status.
+    Told,
     /// What the run held is released.
     Released,
     /// Nothing is left to do; the sweep need not look again.
@@ -192,6 +223,8 @@ pub struct Registration {
     pub digest: String,
     /// The stack that registered it; only this stack may change or remove it.
     pub stack: String,
+    /// What the central account had to say about it, for whoever deploys: an upstream that is not registered yet.
+    pub warnings: Vec<String>,
     /// When it was registered last.
     pub registered_at: Timestamp,
     /// Since when its schedules are as they are.
@@ -203,7 +236,7 @@ pub struct Registration {
 /// What the account function needs of the table. A trait, so that its logic is tested with duplicates, crashes and lost
 /// events against a store in memory.
 #[allow(async_fn_in_trait)] // one thread runs the function; no future needs to be `Send`
-pub trait Store: Queue {
+pub trait Store: Queue + Batches + Notes {
     /// The registration of a pipeline.
     async fn registration(&self, pipeline: &str) -> CloudResult<Option<Registration>>;
 
@@ -235,7 +268,7 @@ pub trait Store: Queue {
     /// Moves a run forward; false if there is none, or if it is there or further already.
     async fn advance(&self, reference: &RunRef, progress: &Progress) -> CloudResult<bool>;
 
-    /// Ticks off a chore, unless the run has moved on from `order`. `Closed` needs the other two to be done, and everybody
+    /// Ticks off a chore, unless the run has moved on from `order`. `Closed` needs the others to be done, and everybody
     /// who waits for the run's end to have been told.
     async fn tick(&self, reference: &RunRef, order: u64, chore: Chore) -> CloudResult<()>;
 

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::{Registration, Run};
-use crate::control::run::{RunId, RunRef, Source, Status, keys};
+use crate::control::run::{Downstream, RunId, RunRef, Source, Status, keys};
 
 pub(super) type Item = HashMap<String, AttributeValue>;
 
@@ -17,7 +17,9 @@ pub(super) type Item = HashMap<String, AttributeValue>;
 pub(super) const OPEN_RUN: &str = "1";
 /// Value of `open` on a registration's row: the index serves as the list of pipelines, too.
 pub(super) const OPEN_PIPELINE: &str = "PIPELINE";
-/// Value of `alert` on a run's row.
+/// Value of `open` on the row of a rerun or backfill.
+pub(super) const OPEN_BATCH: &str = "BATCH";
+/// Value of `alert`, and of `report`, on a run's row.
 pub(super) const PENDING: &str = "pending";
 
 pub(super) fn text(value: impl Into<String>) -> AttributeValue {
@@ -68,8 +70,12 @@ impl Reader<'_> {
     }
 
     fn json(&self, name: &str) -> Result<Option<Value>, String> {
+        self.document(name)
+    }
+
+    fn document<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<Option<T>, String> {
         let Some(text) = self.find(name) else { return Ok(None) };
-        serde_json::from_str(text).map(Some).map_err(|_| format!("`{name}` is not JSON"))
+        serde_json::from_str(text).map(Some).map_err(|_| format!("`{name}` cannot be read"))
     }
 }
 
@@ -78,6 +84,15 @@ fn source_text(source: Source) -> String {
         Ok(Value::String(text)) => text,
         _ => String::new(),
     }
+}
+
+pub(super) fn source_of(text: &str) -> Result<Source, String> {
+    serde_json::from_value(Value::String(text.to_owned())).map_err(|_| format!("`source` is unknown: `{text}`"))
+}
+
+/// A value as JSON; those of this file cannot fail to be printed.
+fn document<T: serde::Serialize>(value: &T) -> AttributeValue {
+    text(serde_json::to_string(value).unwrap_or_default())
 }
 
 /// A run as a new row.
@@ -98,10 +113,13 @@ pub(super) fn of_run(run: &Run) -> Item {
     put("source", Some(text(source_text(run.source))));
     put("key", Some(text(&run.key)));
     put("scheduledTime", run.scheduled_time.map(time));
+    put("time", Some(time(run.time)));
     put("reason", run.reason.as_ref().map(|reason| text(reason.to_string())));
     put("params", (!run.params.is_empty()).then(|| text(Value::Object(run.params.clone()).to_string())));
     put("event", run.event.as_ref().map(|event| text(event.to_string())));
     put("parent", run.parent.as_ref().map(text));
+    put("downstream", run.downstream.as_ref().map(document));
+    put("reservation", run.reservation.as_ref().map(text));
     // A set of none is no value of DynamoDB's.
     let tokens = || AttributeValue::Ss(run.tokens.iter().cloned().collect());
     put("tokens", (!run.tokens.is_empty()).then(tokens));
@@ -114,6 +132,8 @@ pub(super) fn of_run(run: &Run) -> Item {
     put("endedAt", run.ended_at.map(time));
     put("error", run.error.as_ref().map(text));
     put("cause", run.cause.as_ref().map(text));
+    put("stop", run.stop.as_ref().map(document));
+    put("report", run.untold.then(|| text(PENDING)));
     put("alert", run.announce.then(|| text(PENDING)));
     put("released", run.released.then_some(AttributeValue::Bool(true)));
     put("open", run.open.then(|| text(OPEN_RUN)));
@@ -137,14 +157,20 @@ pub(super) fn to_run(item: &Item) -> Result<Run, String> {
         space: row.text("space")?,
         status: Status::parse(&status).ok_or_else(|| format!("`status` is unknown: `{status}`"))?,
         order: row.number("ord")?,
-        source: serde_json::from_value(Value::String(source.clone()))
-            .map_err(|_| format!("`source` is unknown: `{source}`"))?,
+        source: source_of(&source)?,
         key: row.text("key")?,
         scheduled_time: row.find_time("scheduledTime")?,
+        // An older version did not write it.
+        time: match row.find_time("time")?.or(row.find_time("scheduledTime")?) {
+            Some(time) => time,
+            None => row.time("claimedAt")?,
+        },
         reason: row.json("reason")?,
         params,
         event: row.json("event")?,
         parent: row.find("parent").map(str::to_owned),
+        downstream: row.document::<Downstream>("downstream")?,
+        reservation: row.find("reservation").map(str::to_owned),
         tokens: tokens.into_iter().flatten().cloned().collect(),
         slot: is("slot"),
         superseded_by: item.contains_key("supersededBy").then(|| row.run_number("supersededBy")).transpose()?,
@@ -155,7 +181,9 @@ pub(super) fn to_run(item: &Item) -> Result<Run, String> {
         ended_at: row.find_time("endedAt")?,
         error: row.find("error").map(str::to_owned),
         cause: row.find("cause").map(str::to_owned),
+        stop: row.document("stop")?,
         announce: row.find("alert") == Some(PENDING),
+        untold: row.find("report") == Some(PENDING),
         released: is("released"),
         open: row.find("open").is_some(),
     })
@@ -179,6 +207,9 @@ pub(super) fn of_registration(registration: &Registration) -> Result<Item, Strin
         ("open", OPEN_PIPELINE.to_owned()),
     ];
     item.extend(attributes.map(|(name, value)| (name.to_owned(), text(value))));
+    if !registration.warnings.is_empty() {
+        item.insert("warnings".to_owned(), document(&registration.warnings));
+    }
     Ok(item)
 }
 
@@ -190,6 +221,7 @@ pub(super) fn to_registration(item: &Item) -> Result<Registration, String> {
         plan: serde_json::from_str(&plan).map_err(|error| format!("`plan` cannot be read: {error}"))?,
         digest: row.text("planDigest")?,
         stack: row.text("stackId")?,
+        warnings: row.document("warnings")?.unwrap_or_default(),
         registered_at: row.time("registeredAt")?,
         // An older version did not write it.
         schedules_since: row.find_time("schedulesSince")?.map_or_else(|| row.time("registeredAt"), Ok)?,
@@ -223,6 +255,12 @@ mod tests {
         run.tokens = ["t-1", "t-2"].map(str::to_owned).into();
         run.slot = true;
         run.superseded_by = Some(3);
+        run.time = at("2026-11-20T23:00:00Z");
+        run.downstream = Some(Downstream::Only(vec!["pipeline-x".into()]));
+        run.reservation = Some("bf-1".into());
+        run.stop =
+            Some(super::super::Stop { by: "ada".into(), why: None, at: at("2026-11-22T02:30:00Z"), redrives: 0 });
+        run.untold = true;
         run
     }
 

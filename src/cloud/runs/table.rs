@@ -96,7 +96,7 @@ impl Table {
     }
 
     /// Keys of everything whose `open` has this value.
-    async fn open(&self, value: &str) -> CloudResult<Vec<Item>> {
+    pub(super) async fn open(&self, value: &str) -> CloudResult<Vec<Item>> {
         let mut items = Vec::new();
         let mut start = None;
         loop {
@@ -203,8 +203,8 @@ impl Table {
     }
 }
 
-pub(super) fn unwritable(error: &aws_sdk_dynamodb::error::BuildError) -> Box<Finding> {
-    Box::new(Finding::new(Code::AwsRefused, format!("a transaction cannot be written: {error}")))
+pub(super) fn unwritable(error: &dyn std::fmt::Display) -> Box<Finding> {
+    Box::new(Finding::new(Code::AwsRefused, format!("a row cannot be written: {error}")))
 }
 
 impl Store for Table {
@@ -318,6 +318,7 @@ impl Store for Table {
             ("error", progress.error.clone(), true),
             ("cause", progress.cause.clone(), true),
             ("alert", progress.announce.then(|| PENDING.to_owned()), true),
+            ("report", progress.untold.then(|| PENDING.to_owned()), true),
         ];
         for (name, value, removes) in changes {
             match value {
@@ -348,6 +349,10 @@ impl Store for Table {
         let request = self.update(row::run_key(reference)).expression_attribute_values(":ord", number(order));
         let request = match chore {
             Chore::Announced => request.update_expression("REMOVE alert").condition_expression("ord = :ord"),
+            Chore::Told => request
+                .update_expression("REMOVE #report")
+                .condition_expression("ord = :ord")
+                .expression_attribute_names("#report", "report"),
             Chore::Released => request
                 .update_expression("SET released = :true")
                 .condition_expression("ord = :ord")
@@ -355,8 +360,10 @@ impl Store for Table {
             Chore::Closed => request
                 .update_expression("REMOVE #open")
                 .condition_expression(
-                    "ord = :ord AND attribute_not_exists(alert) AND attribute_not_exists(tokens) AND released = :true",
+                    "ord = :ord AND attribute_not_exists(alert) AND attribute_not_exists(#report) \
+                     AND attribute_not_exists(tokens) AND released = :true",
                 )
+                .expression_attribute_names("#report", "report")
                 .expression_attribute_names("#open", "open")
                 .expression_attribute_values(":true", AttributeValue::Bool(true)),
         };
@@ -430,12 +437,12 @@ impl Store for Table {
     }
 }
 
-fn service<O, E>(answer: &Result<O, SdkError<E>>) -> Option<&E> {
+pub(super) fn service<O, E>(answer: &Result<O, SdkError<E>>) -> Option<&E> {
     answer.as_ref().err().and_then(SdkError::as_service_error)
 }
 
 /// Whether a conditional write was won, lost, or failed for another reason.
-fn won<O, E>(answer: Result<O, SdkError<E>>, lost: bool, caller: &Caller, call: &str) -> CloudResult<bool>
+pub(super) fn won<O, E>(answer: Result<O, SdkError<E>>, lost: bool, caller: &Caller, call: &str) -> CloudResult<bool>
 where
     Result<O, SdkError<E>>: Explained<O>,
 {

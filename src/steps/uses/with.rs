@@ -134,7 +134,12 @@ impl Judge<'_> {
         match value {
             Value::String(text) => {
                 let count = text.chars().count();
-                self.limits(count, (span, &format!("{name} has {count} characters")), fields, ["minLength", "maxLength"]);
+                self.limits(
+                    count,
+                    (span, &format!("{name} has {count} characters")),
+                    fields,
+                    ["minLength", "maxLength"],
+                );
             }
             Value::Number(number) => {
                 let bound = |word: &str| match fields.get(word) {
@@ -202,7 +207,8 @@ impl Judge<'_> {
         let message = format!("{}{inside} has no parameter `{}`", self.what, key.value);
         let finding = finding(Code::UnknownWith, key.span, message);
         let near = suggest::near(&key.value, known.iter().map(|name| name.value.as_str())).map(str::to_owned);
-        let place = known.iter().find(|name| Some(&name.value) == near.as_ref()).or(known.first()).map(|name| name.span);
+        let place =
+            known.iter().find(|name| Some(&name.value) == near.as_ref()).or(known.first()).map(|name| name.span);
         let finding = match place {
             Some(place) if near.is_some() => finding.and(place, "a parameter with a similar name"),
             Some(place) => finding.and(place, "its parameters"),
@@ -231,7 +237,8 @@ impl Judge<'_> {
             if given(wanted) || has_default {
                 continue;
             }
-            let place = properties(fields).find(|(name, _)| name.value == wanted).map_or(declared, |(name, _)| name.span);
+            let place =
+                properties(fields).find(|(name, _)| name.value == wanted).map_or(declared, |(name, _)| name.span);
             let (message, help) = if name == "with" {
                 (format!("{} needs `{wanted}`", self.what), format!("add `with: {{ {wanted}: … }}` to the step"))
             } else {
@@ -318,7 +325,10 @@ mod tests {
     fn values_fit_or_are_named() {
         assert_eq!(said("{ table: ab, share: 1, on: { rows: 2 }, mode: all }"), Vec::<String>::new());
         assert_eq!(said("{ table: \"{{ params.t }}\", share: \"{{ params.n }}\", mode: \"{{ params.m }}\" }").len(), 0);
-        assert_eq!(said("{ table: \"a{{ run.id }}\", share: \"0{{ params.n }}\" }"), ["`share` must be a number, not text"]);
+        assert_eq!(
+            said("{ table: \"a{{ run.id }}\", share: \"0{{ params.n }}\" }"),
+            ["`share` must be a number, not text"]
+        );
         assert_eq!(said("{ share: 2 }"), ["`share` is 2 and must be at most 1", "type `t` needs `table`"]);
         assert_eq!(said("{ tabel: ab }"), ["type `t` has no parameter `tabel`"]);
         assert_eq!(said("{ table: a }"), ["`table` has 1 characters and must have at least 2"]);
