@@ -47,7 +47,7 @@ impl Fault {
     }
 
     /// Runs one outside call.
-    fn call<T>(&self, effect: impl FnOnce() -> T) -> CloudResult<T> {
+    pub(super) fn call<T>(&self, effect: impl FnOnce() -> T) -> CloudResult<T> {
         let number = self.calls.get();
         self.calls.set(number + 1);
         let crash = || Box::new(Finding::new(Code::Unreachable, format!("the function dies at call {number}")));

@@ -305,9 +305,17 @@ codes! {
     NotStarted = "755" "run was not started";
     BadRange = "760" "range of partitions cannot be used";
     ForeignPipeline = "761" "pipeline belongs to another account";
-    NoCentral = "785" "account knows no central account";
-    BadMessage = "786" "message to the central account cannot be read";
-    NewerMessage = "787" "central account is older than an account";
-    FactTooLarge = "788" "what a run rests on is too large";
+    NameTaken = "785" "name is registered by another account";
+    PipelineCircle = "786" "pipelines wait for each other";
+    UnfitPartitions = "787" "partitions of pipelines do not fit together";
+    PartitionsChanged = "788" "partitions changed under others";
     NotOwner = "789" "pipeline belongs to another account";
+    NotKnown = "790" "pipeline is not registered at the central account";
+    ForeignPartition = "791" "partition is not one of the registered pipeline";
+    BadMark = "792" "status cannot be marked";
+    BadReservation = "795" "partitions cannot be reserved";
+    BadMessage = "796" "message to the central account cannot be read";
+    NewerMessage = "797" "central account is older than an account";
+    FactTooLarge = "798" "what a run rests on is too large";
+    NoCentral = "799" "account knows no central account";
 }

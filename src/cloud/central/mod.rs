@@ -13,7 +13,7 @@ mod writes;
 
 pub use load::{load, look, partitions, space};
 pub use reader::{Place, Reader, no_central};
-pub use row::{Key, LARGEST, Open, Row, size};
+pub use row::{Delivery, Key, LARGEST, Open, Row, size};
 pub use table::{TOGETHER, Table, unreadable};
 pub use writes::{Counter, is_of_space, rows_of};
 

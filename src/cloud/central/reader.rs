@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::{Key, Open, Range, Row, Rows, Table, Write, keys, load, unreadable};
+use super::{Delivery, Key, Open, Range, Row, Rows, Table, Write, keys, load, unreadable};
 use crate::cloud::failure::{Caller, CloudResult};
 use crate::cloud::signed::{self, Request};
 use crate::cloud::{Clients, Session};
@@ -142,6 +142,15 @@ impl Reader {
     ) -> CloudResult<BTreeMap<String, PartitionFacts>> {
         load::partitions(&self.table, space, pipeline, first, last).await
     }
+
+    /// How the last fire of a partition was handed to its account; `None` where there is none.
+    ///
+    /// # Errors
+    /// The role cannot be assumed; whatever AWS refuses.
+    pub async fn delivery(&self, space: &str, pipeline: &str, label: &str) -> CloudResult<Option<Delivery>> {
+        let rows = self.table.get(&[keys::fire(space, pipeline, label)]).await?;
+        Ok(rows.first().map(Delivery::of))
+    }
 }
 
 /// As the role's sessions are named in CloudTrail of the central account.
@@ -187,7 +196,7 @@ mod tests {
         let caller = Caller { environment: Some("prod".into()), ..Caller::default() };
         let finding = no_central(&caller);
         let said = [Some(finding.message), finding.why, finding.help].map(Option::unwrap_or_default).join("\n") + "\n";
-        assert_eq!(said, include_str!("../../../fixtures/broken/DPC785/expected.txt"));
+        assert_eq!(said, include_str!("../../../fixtures/broken/DPC799/expected.txt"));
     }
 
     #[test]

@@ -12,8 +12,8 @@ use flate2::Compression;
 use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
 use jiff::Timestamp;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub(super) type Item = HashMap<String, AttributeValue>;
@@ -61,6 +61,30 @@ impl Open {
             Open::Evaluate => "evaluate",
             Open::Fire => "fire",
         }
+    }
+}
+
+/// What has been done about a fire. Attribute `done` of its row.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Delivery {
+    /// How often it was put on its owner's bus, or should have been.
+    pub attempts: u32,
+    /// When the bus took it last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub published_at: Option<Timestamp>,
+    /// Why the bus did not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<String>,
+    /// Whether a person has been told.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub alarmed: bool,
+}
+
+impl Delivery {
+    /// What a row says.
+    pub fn of(row: &Row) -> Self {
+        row.done.as_ref().and_then(|done| Self::deserialize(done).ok()).unwrap_or_default()
     }
 }
 

@@ -27,6 +27,8 @@ use crate::source::{Code, Finding};
 const RESERVE: SignedDuration = SignedDuration::from_secs(8);
 /// How often a message may kill what deals with it.
 const DEATHS: u32 = 3;
+/// Spaces that are kept in memory from batch to batch. A name of a space is what an account says it is.
+const DESKS: usize = 100;
 /// The queue's own time until a message comes again is that of a function that hangs. After a failure it is this, and longer
 /// each time.
 const SOON: u32 = 2;
@@ -61,11 +63,17 @@ impl<R: Rows, O: Outside> Central<R, O> {
         }
         if again && failed.is_empty() {
             // Something has gone wrong before: its fires may be written and not published.
-            self.sweep_after_failure(last_call).await;
+            if let Err(died) = guarded(self.sweep_after_failure(last_call)).await {
+                tracing::error!("the sweep after a failure died: {died}");
+                self.desks.borrow_mut().clear();
+            }
         }
-        for desk in self.desks.borrow_mut().values_mut() {
-            desk.close();
+        let mut desks = self.desks.borrow_mut();
+        if desks.len() > DESKS {
+            desks.clear();
         }
+        desks.values_mut().for_each(Desk::close);
+        drop(desks);
         let failures: Vec<Value> = failed.iter().map(|id| json!({ "itemIdentifier": id })).collect();
         json!({ "batchItemFailures": failures })
     }

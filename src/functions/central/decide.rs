@@ -8,12 +8,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::desk::{Desk, Sheet, Written};
-use super::letter::is_name;
+use super::letter::{generation, is_name};
 use super::outside::Outside;
-use super::publish::{Done, Due};
+use super::publish::Due;
 use super::{Central, lost};
 use crate::cloud::CloudResult;
-use crate::cloud::central::{self, Row, Rows, keys};
+use crate::cloud::central::{self, Delivery, Row, Rows, keys};
 use crate::control::message::{Answer, Body, Message, Refusal};
 use crate::control::trigger::process::{self, Applied, Spoof, Touched};
 use crate::control::trigger::store::Write;
@@ -72,7 +72,9 @@ impl<R: Rows, O: Outside> Central<R, O> {
         let Applied { writes, touched, after, answer, .. } = applied;
         let mut last = Sheet::default();
         if let (true, Some(answer)) = (answered, &answer) {
-            let (row, replaces) = self.answer_row(answer).await?;
+            let mut answer = answer.clone();
+            answer.warnings.extend(older(message, account));
+            let (row, replaces) = self.answer_row(&answer).await?;
             last.put(row, replaces);
         }
         let mut sheet = Sheet::default();
@@ -105,7 +107,7 @@ impl<R: Rows, O: Outside> Central<R, O> {
                 pipeline: pipeline.to_owned(),
                 label: label.to_owned(),
                 fire: fire.clone(),
-                done: Done::default(),
+                done: Delivery::default(),
             }));
             desk.note(&mut sheet, batch.writes);
             if !batch.missing.keys.is_empty() {
@@ -129,7 +131,7 @@ impl<R: Rows, O: Outside> Central<R, O> {
             Written::Lost => Err(lost()),
             Written::TooLarge(rows) => {
                 for (key, size) in rows {
-                    let why = format!("{}: row {}, {} has {size} bytes", Code::FactTooLarge.id(), key.pk, key.sk);
+                    let why = too_large(&key, size);
                     tracing::error!(code = Code::FactTooLarge.id(), "{why}");
                     self.outside.count(Metric::NeedsAttention, &why);
                 }
@@ -204,9 +206,26 @@ impl<R: Rows, O: Outside> Central<R, O> {
     }
 }
 
+/// What is said of a row that the table does not take.
+pub fn too_large(key: &central::Key, size: usize) -> String {
+    let central::Key { pk, sk } = key;
+    format!("{}: row {pk}, {sk} has {size} bytes, and the table takes {}", Code::FactTooLarge.id(), central::LARGEST)
+}
+
 /// Whether somebody waits for an answer.
 fn is_waited_for(message: &Message) -> bool {
     message.id != SWEPT && !matches!(message.body, Body::Run(_) | Body::Deregister { .. })
+}
+
+/// An account that was set up with an older dpc is told so when it deploys.
+fn older(message: &Message, account: &str) -> Option<String> {
+    let (theirs, ours) = (message.dpc.as_str(), env!("CARGO_PKG_VERSION"));
+    let is_older = matches!(message.body, Body::Register(_)) && generation(theirs) < generation(ours);
+    is_older.then(|| {
+        format!(
+            "account {account} runs dpc {theirs}, the central account {ours}: `dpc setup account` brings it up to date"
+        )
+    })
 }
 
 /// An answer that says nothing yet.

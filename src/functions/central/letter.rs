@@ -120,7 +120,7 @@ pub fn is_name(text: &str) -> bool {
 }
 
 /// Major and minor number.
-fn generation(version: &str) -> Option<(u64, u64)> {
+pub fn generation(version: &str) -> Option<(u64, u64)> {
     let mut numbers = version.split('.').map(|part| part.parse::<u64>().ok());
     Some((numbers.next()??, numbers.next()??))
 }

@@ -21,7 +21,7 @@ pub struct Letter {
     pub id: String,
     /// The message, as it was.
     pub body: String,
-    /// A code of dpc: `DPC786`.
+    /// A code of dpc: `DPC796`.
     pub code: &'static str,
     /// Why nothing can be done with it.
     pub reason: String,

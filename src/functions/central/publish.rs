@@ -5,8 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::desk::{Desk, Sheet, Written};
@@ -14,7 +13,7 @@ use super::outside::Outside;
 use super::{Central, lost};
 use crate::cloud::CloudResult;
 use crate::cloud::bus::Event;
-use crate::cloud::central::{Row, Rows};
+use crate::cloud::central::{Delivery, Rows};
 use crate::control::message::{CENTRAL_SOURCE, TRIGGER_TYPE};
 use crate::control::names;
 use crate::control::run::Envelope;
@@ -43,31 +42,7 @@ pub struct Due {
     /// The fire.
     pub fire: FireRecord,
     /// What has been done about it before.
-    pub done: Done,
-}
-
-/// What has been done about a fire. Attribute `done` of its row.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Done {
-    /// How often it was put on the bus, or should have been.
-    pub attempts: u32,
-    /// When the bus took it last.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub published_at: Option<Timestamp>,
-    /// Why the bus did not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub refusal: Option<String>,
-    /// Whether a person has been told.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub alarmed: bool,
-}
-
-impl Done {
-    /// What a row says.
-    pub fn of(row: &Row) -> Self {
-        row.done.as_ref().and_then(|done| Self::deserialize(done).ok()).unwrap_or_default()
-    }
+    pub done: Delivery,
 }
 
 impl<R: Rows, O: Outside> Central<R, O> {

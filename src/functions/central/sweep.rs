@@ -11,9 +11,9 @@ use super::Central;
 use super::decide::SWEPT;
 use super::desk::{Desk, Sheet, fire_of};
 use super::outside::Outside;
-use super::publish::{Done, Due, PATIENCE};
+use super::publish::{Due, PATIENCE};
 use crate::cloud::CloudResult;
-use crate::cloud::central::{Key, Open, Row, Rows};
+use crate::cloud::central::{Delivery, Key, Open, Row, Rows};
 use crate::control::message::{Body, MESSAGE_VERSION, Message, Report};
 use crate::control::trigger::fact::{FireRecord, Overrides, RunFact};
 use crate::control::trigger::process::Touched;
@@ -141,7 +141,7 @@ impl<R: Rows, O: Outside> Central<R, O> {
                 self.note("a fire", why, swept);
                 continue;
             };
-            let done = Done::of(&row);
+            let done = Delivery::of(&row);
             let since = done.published_at.unwrap_or(fire.at);
             if fire.is_pending() && (!fire.published || now.duration_since(since) >= PATIENCE) {
                 due.push(Due { pipeline: pipeline.to_owned(), label: label.to_owned(), fire, done });
