@@ -78,10 +78,12 @@ impl Letter {
             Err(error) => return poison(bad(format!("it is not JSON: {error}")), None),
         };
         let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default();
-        if text("dpc") == "sweep" {
+        let kind = (text("source"), text("detail-type"));
+        // The rule's event as it is, with an id of its own; nobody else may say `aws.`:
+        // <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html>.
+        if kind == ("aws.events", "Scheduled Event") {
             return Letter::Sweep;
         }
-        let kind = (text("source"), text("detail-type"));
         if kind != (ACCOUNT_SOURCE, MESSAGE_TYPE) {
             return poison(bad(format!("its source is `{}` and its type `{}`", kind.0, kind.1)), None);
         }

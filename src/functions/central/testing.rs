@@ -51,6 +51,7 @@ impl Rows for Memory {
         self.reads.set(self.reads.get() + ranges.len() as u64);
         let deadly = self.deadly.borrow();
         assert!(ranges.iter().all(|range| Some(&range.pk) != deadly.as_ref()), "this row is deadly");
+        assert!(ranges.iter().all(|range| !range.first.is_empty()), "DynamoDB compares with no empty text");
         self.fault.call(|| {
             let rows = self.rows.borrow();
             let of = |range: &Range| {
@@ -267,7 +268,12 @@ impl TestCentral {
     }
 
     pub(super) fn sweep_now(&self) -> Vec<String> {
-        self.records(&[record("tick", r#"{"dpc": "sweep", "time": "2026-11-21T13:05:00Z"}"#, 1)])
+        let tick = json!({
+            "version": "0", "id": "t-1", "detail-type": "Scheduled Event", "source": "aws.events", "account": "999999999999",
+            "time": "2026-11-21T13:05:00Z", "region": "eu-central-1", "detail": {},
+            "resources": ["arn:aws:events:eu-central-1:999999999999:rule/dpc-central-sweep"],
+        });
+        self.records(&[record("tick", &tick.to_string(), 1)])
     }
 
     pub(super) fn wait(&self, minutes: i64) {
@@ -277,6 +283,11 @@ impl TestCentral {
     pub(super) fn answer_to(&self, id: &str) -> Option<Answer> {
         let rows = self.rows.rows.borrow();
         rows.get(&crate::cloud::central::keys::answer(id)).map(|row| row.read().unwrap())
+    }
+
+    /// Sweeps that came to their end.
+    pub(super) fn swept(&self) -> usize {
+        self.outside.counted.borrow().iter().filter(|(metric, _)| *metric == Metric::Sweeps).count()
     }
 
     /// Pipelines and start keys of what was published, in order.
