@@ -120,6 +120,106 @@ Resources:
       Command: { Name: pythonshell, PythonVersion: "3.9", ScriptLocation: "s3://dpc-111111111111-eu-central-1/convert.py" }
 "#;
 
+/// A step type that succeeds when two values are the same.
+const EQUAL: &str = r#"
+name: equal
+with: { properties: { one: {}, other: {} }, required: [one, other] }
+definition:
+  StartAt: look
+  States:
+    look:
+      Type: Choice
+      Choices: [{ Condition: "{% $string($with.one) = $string($with.other) %}", Next: same }]
+      Default: other
+    same: { Type: Pass, Output: "{% $with.one %}", End: true }
+    other: { Type: Fail, Error: Differs, Cause: "{% $string($with.one) & ' is not ' & $string($with.other) %}" }
+"#;
+
+/// Values that keep their types on the way into step types and out of them.
+const CHECKED: &str = r#"
+name: checked
+params: { least: { type: int, default: 2 }, countries: { type: list, default: [de, at] }, half: { type: number, default: 0.5 } }
+steps:
+  - name: there
+    uses: ../types/quality
+    with: { bucket: dpc-111111111111-eu-central-1, prefix: "in/", least: "{{ params.least }}" }
+  - name: same
+    needs: [there]
+    uses: ../types/equal
+    with: { one: "{{ steps.there.output.objects }}", other: "{{ params.least }}" }
+  - name: types
+    uses: ../types/equal
+    with: { one: { a: "{{ params.countries }}", b: "{{ params.half }}", c: "x{{ params.least }}", d: "{{ run.number }}" }, other: { a: [de, at], b: 0.5, c: x2, d: 1 } }
+  - name: again
+    needs: [same]
+    uses: ../types/equal
+    with: { one: "{{ steps.same.output }}", other: 2 }
+"#;
+
+/// The same steps for each of a list, inside the execution.
+const INLINE: &str = r#"
+name: inline
+params: { countries: { type: list, default: [de, at, ch] }, bad: { type: string, default: none } }
+steps:
+  - name: ask
+    lambda: { function: dpc-account, payload: { dpc: version } }
+  - name: each
+    needs: [ask]
+    map:
+      over: { list: "{{ params.countries }}" }
+      concurrency: 2
+      tolerate: { failures: 1 }
+      steps:
+        - name: kept
+          state:
+            definition: { Type: Pass, Output: { item: "{{ item }}", at: "{{ map.index }}", of: "{{ map.count }}", by: "{{ steps.ask.output.version }}" } }
+        - name: fine
+          needs: [kept]
+          uses: ../types/equal
+          with: { one: "{{ steps.kept.output.item }} {{ steps.ask.output.version }} {{ params.bad }}", other: "{{ item }} {{ steps.ask.output.version }} none" }
+        - name: last
+          needs: [fine]
+          state: { definition: { Type: Pass, Output: { said: "{{ steps.kept.output.item }}{{ steps.kept.output.at }}/{{ steps.kept.output.of }}" } } }
+  - name: check
+    needs: [each]
+    uses: ../types/equal
+    with: { one: "{{ steps.each.output }}", other: [{ said: de0/3 }, { said: at1/3 }, { said: ch2/3 }] }
+"#;
+
+/// The same in executions of their own: for shards, objects, rows and elements.
+const SPREAD: &str = r#"
+name: spread
+params: { prefix: { type: string, default: in } }
+steps:
+  - name: ask
+    lambda: { function: dpc-account, payload: { dpc: version } }
+  - name: shards
+    needs: [ask]
+    map:
+      over: { shards: 3 }
+      mode: distributed
+      steps:
+        - { name: shard, uses: ../types/equal, with: { one: "{{ item.index }}/{{ item.count }} {{ map.index }}/{{ map.count }} {{ steps.ask.output.version }}", other: "{{ map.index }}/3 {{ item.index }}/3 {{ steps.ask.output.version }}" } }
+  - name: objects
+    map:
+      over: { objects: "s3://dpc-111111111111-eu-central-1/{{ params.prefix }}/" }
+      concurrency: 1
+      steps:
+        - { name: object, uses: ../types/equal, with: { one: "{{ item.Key }} {{ run.partition }}", other: "{{ item.Key }} {{ run.partition }}" } }
+  - name: rows
+    map:
+      over: { csv: "s3://dpc-111111111111-eu-central-1/{{ params.prefix }}/a.csv" }
+      tolerate: { percent: 50 }
+      steps:
+        - { name: row, uses: ../types/equal, with: { one: "{{ item.country }}", other: de } }
+  - name: elements
+    map:
+      over: { json: "s3://dpc-111111111111-eu-central-1/{{ params.prefix }}/b.json" }
+      tolerate: { failures: 1 }
+      steps:
+        - { name: element, uses: ../types/equal, with: { one: "{{ item.n }}", other: 1 } }
+"#;
+
 const SCRIPT: &str = "import sys\nassert sys.argv[sys.argv.index('--date') + 1] == DAY, sys.argv\n";
 
 #[test]
@@ -134,20 +234,43 @@ fn steps_that_call_services_have_their_effect() {
         }
     }
     let parent = PARENT.replace("VERSION", env!("CARGO_PKG_VERSION"));
-    for (name, text) in [("child", CHILD), ("parent", &parent), ("work", JOBS), ("refused", REFUSED)] {
+    let pipelines = [
+        ("child", CHILD),
+        ("parent", &parent),
+        ("work", JOBS),
+        ("refused", REFUSED),
+        ("checked", CHECKED),
+        ("inline", INLINE),
+        ("spread", SPREAD),
+    ];
+    for (name, text) in pipelines {
         std::fs::create_dir(project.folder.join(name)).unwrap();
         std::fs::write(project.folder.join(name).join("pipeline.yaml"), text).unwrap();
+    }
+    let quality = std::fs::read_to_string(support::root().join("fixtures/types/step-types/quality/type.yaml")).unwrap();
+    for (name, text) in [("equal", EQUAL), ("quality", &quality)] {
+        std::fs::create_dir_all(project.folder.join("types").join(name)).unwrap();
+        std::fs::write(project.folder.join("types").join(name).join("type.yaml"), text).unwrap();
     }
     project.dpc(&["setup", "account", "--yes"], &aws).exits(0);
     assert_eq!(Stacks::of(&emulator).create("around", AROUND), "CREATE_COMPLETE");
     let script = SCRIPT.replace("DAY", "'2026-11-21'");
-    let put = emulator.call("PUT", ACCOUNT, "s3", "/dpc-111111111111-eu-central-1/convert.py", &script, "");
-    assert!(put.starts_with("HTTP/1.1 200"), "{put}");
+    let rows = "country,rows\nde,1\nde,2\nat,3\n";
+    let files =
+        [("convert.py", script.as_str()), ("in/a.csv", rows), ("in/b.json", r#"[{"n": 1}, {"n": 2}, {"n": 1}]"#)];
+    for (key, text) in files {
+        let put = emulator.call("PUT", ACCOUNT, "s3", &format!("/dpc-{ACCOUNT}-eu-central-1/{key}"), text, "");
+        assert!(put.starts_with("HTTP/1.1 200"), "{put}");
+    }
     project.dpc(&["deploy", "--yes"], &aws).exits(0);
 
-    for name in ["parent", "work"] {
+    for name in ["parent", "work", "checked", "inline", "spread"] {
         project.dpc(&["run", name, "--partition", "2026-11-21"], &aws).exits(0).says("SUCCEEDED");
     }
+    let run = |arguments: &[&str]| project.dpc(&[&["run", "--partition", "2026-11-22"], arguments].concat(), &aws);
+    run(&["checked", "--param", "least=3"]).exits(1).says("2 objects below in/, and 3 are needed");
+    run(&["inline", "--param", "bad=x"]).exits(1).says("step `each` failed");
+    run(&["spread", "--param", "prefix=gone"]).exits(1).says("step `");
     project.dpc(&["run", "child", "--partition", "2026-11-21", "--param", "rows=8"], &aws).exits(1).says("Wrong");
     project.dpc(&["run", "refused", "--partition", "2026-11-21"], &aws).exits(1).says("dpc.NotStarted");
     // The script finds another day than its own.

@@ -141,6 +141,7 @@ pub fn compile(pipeline: &Pipeline, context: &Context, findings: &mut Findings) 
     });
     if let Some(compiled) = &compiled {
         checks::sizes::check(&compiled.sizes, pipeline.manifest.name.span, &mut own);
+        checks::durations::check(&pipeline.manifest, &mut own);
     }
     let broken = own.has_errors();
     findings.extend(own);

@@ -13,7 +13,8 @@
 //! 3. Otherwise something must wait although it need not. The front parts considered are those of two orders that keep
 //!    all needs: by how many steps of the set are upstream (few first), and by how many are downstream (many first). The
 //!    cut that orders the fewest new pairs of steps is taken, of equal ones the most even, because it keeps chains
-//!    short. [`added_waits`] names what was added.
+//!    short. Where such cuts add up to a longer run than plain stages of equal depth, the stages are taken: how long either
+//!    takes is estimated with durations that are drawn once and for all. [`added_waits`] names what was added.
 //!
 //! How many pairs a cut adds is known for all cuts of an order in one pass. For a front part F of the set S,
 //! pairs(F before rest) = pairs(S) - pairs(inside F) - pairs(inside the rest), and the last two are running sums of the
@@ -103,7 +104,7 @@ impl std::fmt::Display for Cycle {
 pub fn structure(steps: &[(String, Vec<String>)]) -> Result<Flow, Cycle> {
     let order = Order::of(steps)?;
     let all: Vec<usize> = (0..steps.len()).collect();
-    Ok(order.flow(&all))
+    Ok(order.flow(&all).0)
 }
 
 /// The waits of `flow` that no need asks for: (step, step that it additionally waits for), in the order written. Empty
@@ -169,25 +170,55 @@ impl<'a> Order<'a> {
         at(&self.downstream, step)
     }
 
-    /// The flow of `members`, which are in the order written.
-    fn flow(&self, members: &[usize]) -> Flow {
+    /// The flow of `members`, which are in the order written, and how long it takes.
+    fn flow(&self, members: &[usize]) -> (Flow, Lengths) {
         match members {
-            [] => return Flow::Sequence(Vec::new()),
-            [only] => return Flow::Step(self.name(*only).to_owned()),
+            [] => return (Flow::Sequence(Vec::new()), Lengths::default()),
+            [only] => return (Flow::Step(self.name(*only).to_owned()), Lengths::of_step(*only)),
             _ => {}
         }
         let groups = self.groups(members);
         if groups.len() > 1 {
-            return Flow::Parallel(groups.iter().map(|group| self.flow(group)).collect());
+            let (parts, lengths): (Vec<Flow>, Vec<Lengths>) = groups.iter().map(|group| self.flow(group)).unzip();
+            return (Flow::Parallel(parts), Lengths::longest(lengths));
         }
-        let mut parts = Vec::new();
-        for stage in self.stages(members) {
-            match self.flow(&stage) {
+        let (stages, free) = self.stages(members);
+        let cut = self.sequence(&stages);
+        if free {
+            return cut;
+        }
+        let barriers = self.sequence_of_levels(members);
+        if barriers.1.sum() < cut.1.sum() { barriers } else { cut }
+    }
+
+    fn sequence(&self, stages: &[Vec<usize>]) -> (Flow, Lengths) {
+        let (mut parts, mut lengths) = (Vec::new(), Lengths::default());
+        for (flow, length) in stages.iter().map(|stage| self.flow(stage)) {
+            lengths.add(&length);
+            match flow {
                 Flow::Sequence(inner) => parts.extend(inner),
                 other => parts.push(other),
             }
         }
-        Flow::Sequence(parts)
+        (Flow::Sequence(parts), lengths)
+    }
+
+    /// All steps of one depth at once, then all of the next.
+    fn sequence_of_levels(&self, members: &[usize]) -> (Flow, Lengths) {
+        let set = Bits::of(self.steps.len(), members);
+        let mut ranks = self.ranked(members, &set);
+        ranks.sort_by_key(|rank| rank.upstream);
+        let mut depths: HashMap<usize, usize> = HashMap::new();
+        let mut levels: Vec<Vec<usize>> = Vec::new();
+        for Rank { step, .. } in ranks {
+            let above = set.common(self.upstream(step)).filter_map(|up| depths.get(&up)).max();
+            let depth = above.map_or(0, |depth| depth + 1);
+            depths.insert(step, depth);
+            levels.resize(levels.len().max(depth + 1), Vec::new());
+            levels.get_mut(depth).into_iter().for_each(|level| level.push(step));
+        }
+        levels.iter_mut().for_each(|level| level.sort_unstable());
+        self.sequence(&levels)
     }
 
     /// Splits `members` into groups that no need joins.
@@ -214,26 +245,28 @@ impl<'a> Order<'a> {
         groups
     }
 
-    /// Cuts `members`, of which there are at least two and which needs join, into at least two stages.
-    fn stages(&self, members: &[usize]) -> Vec<Vec<usize>> {
+    /// Cuts `members`, of which there are at least two and which needs join, into at least two stages, and says whether that
+    /// adds no wait.
+    fn stages(&self, members: &[usize]) -> (Vec<Vec<usize>>, bool) {
         let set = Bits::of(self.steps.len(), members);
         let mut by_upstream = self.ranked(members, &set);
         by_upstream.sort_by_key(|rank| rank.upstream);
         let cuts = cuts(&by_upstream);
         let free: Vec<usize> = cuts.iter().filter(|cut| cut.added == 0).map(|cut| cut.size).collect();
         if !free.is_empty() {
-            return split(&by_upstream, &free);
+            return (split(&by_upstream, &free), true);
         }
         let mut by_downstream = self.ranked(members, &set);
         by_downstream.sort_by_key(|rank| std::cmp::Reverse(rank.downstream));
         let cheapest = |ranks: &[Rank]| self::cuts(ranks).into_iter().min_by_key(|cut| (cut.added, cut.uneven));
-        match (cheapest(&by_upstream), cheapest(&by_downstream)) {
+        let stages = match (cheapest(&by_upstream), cheapest(&by_downstream)) {
             (Some(one), Some(other)) if (other.added, other.uneven) < (one.added, one.uneven) => {
                 split(&by_downstream, &[other.size])
             }
             (Some(one), _) => split(&by_upstream, &[one.size]),
             (None, _) => vec![members.to_vec()],
-        }
+        };
+        (stages, false)
     }
 
     fn ranked(&self, members: &[usize], set: &Bits) -> Vec<Rank> {
@@ -243,6 +276,54 @@ impl<'a> Order<'a> {
             .map(|&step| Rank { step, upstream: count(self.upstream(step)), downstream: count(self.downstream(step)) })
             .collect()
     }
+}
+
+/// How often durations are drawn.
+const DRAWS: u64 = 32;
+
+/// How long a part of a flow takes, once for each draw of durations.
+///
+/// Nobody knows how long steps take, but that some take an hour and most a few minutes. Whole numbers, and not drawn anew:
+/// the same graph gives the same flow on every machine.
+#[derive(Clone, Debug)]
+struct Lengths(Vec<u64>);
+
+impl Default for Lengths {
+    fn default() -> Self {
+        Self((0..DRAWS).map(|_| 0).collect())
+    }
+}
+
+impl Lengths {
+    fn of_step(step: usize) -> Self {
+        Self((1..=DRAWS).map(|draw| duration(step as u64, draw)).collect())
+    }
+
+    fn longest(parts: Vec<Self>) -> Self {
+        let mut all = Self::default();
+        for part in parts {
+            all.0.iter_mut().zip(part.0).for_each(|(longest, other)| *longest = (*longest).max(other));
+        }
+        all
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.0.iter_mut().zip(&other.0).for_each(|(length, other)| *length += other);
+    }
+
+    fn sum(&self) -> u64 {
+        self.0.iter().sum()
+    }
+}
+
+/// Minutes, spread evenly on a logarithmic scale: SplitMix64 of the two numbers picks one.
+fn duration(step: u64, draw: u64) -> u64 {
+    const MINUTES: [u64; 16] = [1, 1, 2, 2, 3, 4, 5, 7, 9, 11, 14, 18, 24, 30, 39, 55];
+    let mut mixed = step.wrapping_mul(64).wrapping_add(draw).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    let pick = usize::try_from((mixed ^ (mixed >> 31)) % 16).unwrap_or_default();
+    MINUTES.get(pick).copied().unwrap_or(1)
 }
 
 /// A step and how many steps of the set at hand are up- and downstream of it.

@@ -234,6 +234,7 @@ codes! {
     TooLarge = "501" "compiled pipeline is too large for AWS";
     NearLimit = "502" "compiled pipeline is almost too large for AWS";
     DynamicReference = "503" "text that CloudFormation would replace";
+    MayTakeTooLong = "505" "run may be ended before its steps are";
     NotWritten = "504" "template cannot be written";
     BadLogicalId = "540" "not a logical id, or one of dpc's";
     BadResourceType = "541" "not a type of CloudFormation's";

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{Argument, Tree};
 use crate::compute::ecs::Secret;
 use crate::compute::{Compute, Host};
+use crate::control::render;
 use crate::control::render::late::{self, Late, Piece, Root, Segment};
 use crate::control::{digest, names};
 use crate::documents::policy::Statement;
@@ -122,7 +123,13 @@ impl Bench<'_> {
         texts
     }
 
-    /// Any value whose texts may be templates. A text that is nothing but a late path keeps the type of what it names.
+    /// Any value whose texts may be templates, for who takes more than texts: a text that is one `{{ }}` and nothing else
+    /// keeps the type of what it stands for.
+    pub fn typed(&mut self, key: &str, tree: Tree) -> Value {
+        self.value(key, with_types(tree))
+    }
+
+    /// Any value whose texts may be templates and become texts. Only what is nothing but a late path keeps its type.
     pub fn value(&mut self, key: &str, tree: Tree) -> Value {
         let mut kept = Vec::new();
         let value = self.place(tree, &mut vec![key.to_owned()], &mut kept);
@@ -145,6 +152,12 @@ impl Bench<'_> {
         };
         let value = match tree {
             Tree::Fixed(value) => return value,
+            Tree::Typed(template) => {
+                let here: Vec<&str> = path.iter().map(String::as_str).collect();
+                let read = json!(code(&self.read(&here)));
+                kept.push((last, Tree::Typed(template)));
+                return read;
+            }
             Tree::Text(text) => {
                 let parent = path.iter().take(path.len().saturating_sub(1)).map(String::as_str).collect::<Vec<_>>();
                 return self.text_at(&text, &last, &parent, false, kept);
@@ -274,6 +287,24 @@ fn member(expression: String, key: &str) -> String {
     }
 }
 
+/// The tree with those texts marked that may stand for anything. The names of a run are texts, but its number.
+fn with_types(tree: Tree) -> Tree {
+    match tree {
+        Tree::Text(Argument::Users(text)) if !late::of(&text).is_empty() => Tree::Text(Argument::Users(text)),
+        Tree::Text(Argument::Users(text)) => match render::only_expression(&text).map(|only| only.strip_prefix("run."))
+        {
+            None => Tree::Text(Argument::Users(text)),
+            Some(Some(name)) if name != "number" && name.bytes().all(|byte| byte.is_ascii_alphabetic()) => {
+                Tree::Text(Argument::Users(text))
+            }
+            Some(_) => Tree::Typed(text),
+        },
+        Tree::Text(_) | Tree::Typed(_) | Tree::Fixed(_) => tree,
+        Tree::List(items) => Tree::List(items.into_iter().map(with_types).collect()),
+        Tree::Map(entries) => Tree::Map(entries.into_iter().map(|(key, value)| (key, with_types(value))).collect()),
+    }
+}
+
 fn is_own(text: &Argument) -> bool {
     matches!(text, Argument::Own(_))
 }
@@ -300,6 +331,7 @@ impl Tree {
     pub fn length(&self) -> usize {
         match self {
             Tree::Text(text) => text.text().chars().count(),
+            Tree::Typed(template) => template.chars().count(),
             Tree::Fixed(_) => 0,
             Tree::List(items) => items.iter().map(Tree::length).sum(),
             Tree::Map(entries) => entries.iter().map(|(_, value)| value.length()).sum(),
@@ -309,6 +341,7 @@ impl Tree {
     fn leaves(&self, leaf: &dyn Fn(&Argument) -> Value) -> Value {
         match self {
             Tree::Text(text) => leaf(text),
+            Tree::Typed(template) => json!({ render::TYPED: template }),
             Tree::Fixed(value) => value.clone(),
             Tree::List(items) => items.iter().map(|item| item.leaves(leaf)).collect(),
             Tree::Map(entries) => {

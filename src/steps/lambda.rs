@@ -79,7 +79,7 @@ impl Kind for Lambda {
             arguments.insert("InvocationType".to_owned(), json!("Event"));
         }
         if let Some(payload) = &self.payload {
-            arguments.insert("Payload".to_owned(), bench.value("payload", Tree::from(&payload.value)));
+            arguments.insert("Payload".to_owned(), bench.typed("payload", Tree::from(&payload.value)));
         }
         bench.statements.push(function.statement());
         let mut task = INVOKE.task(arguments);

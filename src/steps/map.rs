@@ -116,6 +116,18 @@ impl MapStep {
         self.mode.as_ref().map_or(default, |mode| mode.value)
     }
 
+    /// How often its steps run one after the other, as far as is known: at least once.
+    pub fn rounds(&self) -> u64 {
+        let over = &self.over.value;
+        let listed = over.list.as_ref().and_then(|list| match &list.value {
+            source::Tree::List(items) => u64::try_from(items.len()).ok(),
+            source::Tree::Scalar(_) | source::Tree::Map(_) => None,
+        });
+        let items = over.shards.as_ref().map(|shards| u64::from(shards.value)).or(listed).unwrap_or(1);
+        let at_once = self.concurrency.as_ref().map_or(10, |concurrency| u64::from(concurrency.value)).max(1);
+        items.div_ceil(at_once).max(1)
+    }
+
     /// The step whose output is an item's: the last one written.
     pub fn last(&self) -> Option<&Step> {
         self.steps.value.last().map(|step| &step.value)
@@ -244,12 +256,9 @@ impl MapStep {
                 if let Some(late) = late.first() {
                     return Some((json!(code(&bench.late(late))), None));
                 }
-                let kept = render::as_json(text)?;
-                let read = bench.value("over", Tree::Text(Argument::Users(kept)));
-                let expression = read.as_str()?.trim_start_matches("{%").trim_end_matches("%}").trim().to_owned();
-                Some((json!(code(&format!("$parse({expression})"))), None))
+                Some((bench.typed("over", Tree::Typed(text.clone())), None))
             }
-            list @ source::Tree::List(items) => Some((bench.value("over", list.into()), Some(items.len()))),
+            list @ source::Tree::List(items) => Some((bench.typed("over", list.into()), Some(items.len()))),
             source::Tree::Scalar(_) | source::Tree::Map(_) => None,
         }
     }
@@ -328,7 +337,7 @@ fn check_list(list: &Spanned<source::Tree>, findings: &mut Findings) {
     let wrong = match &list.value {
         source::Tree::List(items) if items.is_empty() => "an empty `list` has no items",
         source::Tree::List(_) => return,
-        source::Tree::Scalar(Value::String(text)) if render::as_json(text).is_some() => return,
+        source::Tree::Scalar(Value::String(text)) if render::only_expression(text).is_some() => return,
         source::Tree::Scalar(_) | source::Tree::Map(_) => "`list` is neither a list nor one `{{ }}`",
     };
     findings.push(Finding::at(Code::BadMap, list.span, wrong, "").help(

@@ -222,6 +222,8 @@ impl Argument {
 pub enum Tree {
     /// A text that may be a template.
     Text(Argument),
+    /// A template that is one `{{ }}`, and stands for a value of any type.
+    Typed(String),
     /// A number, a boolean or nothing.
     Fixed(serde_json::Value),
     /// A list.

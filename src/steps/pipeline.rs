@@ -121,7 +121,7 @@ impl PipelineStep {
         }
         if !self.params.is_empty() {
             let given = self.params.iter().map(|(name, value)| (name.value.clone(), Tree::from(&value.value)));
-            envelope.insert("params".to_owned(), bench.value("params", Tree::Map(given.collect())));
+            envelope.insert("params".to_owned(), bench.typed("params", Tree::Map(given.collect())));
         }
         Value::Object(envelope)
     }

@@ -171,7 +171,7 @@ pub(super) fn of_account(tree: Tree) -> Tree {
         Tree::Text(Argument::Users(text)) if text.contains("${AWS::") => {
             Tree::Text(Argument::Own(text.replace("${", "${!").replace("${!AWS::", "${AWS::")))
         }
-        Tree::Text(_) | Tree::Fixed(_) => tree,
+        Tree::Text(_) | Tree::Typed(_) | Tree::Fixed(_) => tree,
         Tree::List(items) => Tree::List(items.into_iter().map(of_account).collect()),
         Tree::Map(entries) => Tree::Map(entries.into_iter().map(|(key, value)| (key, of_account(value))).collect()),
     }
@@ -225,7 +225,7 @@ impl Kind for RawState {
         let reads = any::texts(&self.definition).iter().any(|text| !late::of(text.value).is_empty());
         // Inside the branch, what other steps have put out is in a variable only.
         bench.enclosed = true;
-        let mut state = bench.value("definition", of_account(Tree::from(&definition)));
+        let mut state = bench.typed("definition", of_account(Tree::from(&definition)));
         bench.enclosed = false;
         if let Some(fields) = state.as_object_mut() {
             fields.insert("End".to_owned(), json!(true));

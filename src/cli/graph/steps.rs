@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::cli::schedules;
 use crate::compile;
+use crate::compile::checks::durations::worst_case;
 use crate::control::dag::{self, Flow};
 use crate::control::partition::PartitionSpec;
 use crate::control::plan::{PartitionPlan, Plan};
@@ -61,10 +62,9 @@ impl<'a> View<'a> {
             out += &format!("  owner {}\n", owner.value);
         }
         out += &format!("\n  steps\n{}", self.steps());
-        for (step, up) in &self.added {
-            out += &format!(
-                "    {step} also waits for {up}, which it does not need: a state machine knows only one after the other and side by side\n"
-            );
+        out += &added(&self.added);
+        if let Some(worst) = worst_case(manifest) {
+            out += &format!("    ({worst})\n");
         }
         out += "\n  runs\n";
         for line in schedules::lines(&self.plan, after) {
@@ -164,6 +164,40 @@ impl<'a> View<'a> {
     }
 }
 
+/// The waits that no `needs` asks for, a line for the steps that wait for the same.
+fn added(waits: &[(String, String)]) -> String {
+    let mut groups: Vec<(Vec<&str>, Vec<&str>)> = Vec::new();
+    let mut steps: Vec<&str> = waits.iter().map(|(step, _)| step.as_str()).collect();
+    steps.dedup();
+    for step in steps {
+        let ups: Vec<&str> = waits.iter().filter(|(other, _)| other == step).map(|(_, up)| up.as_str()).collect();
+        match groups.iter_mut().find(|(_, known)| *known == ups) {
+            Some((together, _)) => together.push(step),
+            None => groups.push((vec![step], ups)),
+        }
+    }
+    let mut out = String::new();
+    for (steps, ups) in &groups {
+        let (verb, these) = if steps.len() > 1 { ("wait", "they do") } else { ("waits", "it does") };
+        out += &format!("    {} also {verb} for {}, which {these} not need\n", steps.join(", "), ups.join(", "));
+    }
+    if !groups.is_empty() {
+        out += "    (a state machine knows only one after the other and side by side)\n";
+    }
+    out
+}
+
+/// As much of what a step runs as fits into a line of a graph.
+fn shortened(words: &str) -> String {
+    const MOST: usize = 56;
+    if words.chars().count() <= MOST {
+        return words.to_owned();
+    }
+    let front: String = words.chars().take(MOST - 2).collect();
+    let whole = front.rsplit_once(' ').map_or(front.as_str(), |(whole, _)| whole);
+    format!("{} …", if whole.chars().count() > MOST / 2 { whole } else { front.as_str() })
+}
+
 /// `partition by day in Europe/Berlin, shifted by -1d`.
 fn partition(plan: &PartitionPlan) -> String {
     let shift = if plan.offset == "0" { String::new() } else { format!(", shifted by {}", plan.offset) };
@@ -240,7 +274,7 @@ fn rows(step: &StepOutline, drawn: String) -> Vec<Vec<String>> {
     // A step inside stands below the first letter of the one around it.
     let indent: String = drawn.chars().map(|letter| if letter == '│' { letter } else { ' ' }).collect();
     let indent = indent.get(..indent.len() - step.name.len()).unwrap_or_default().to_owned();
-    let mut rows_of = vec![vec![drawn, needs(step), profile, step.words.clone(), when]];
+    let mut rows_of = vec![vec![drawn, needs(step), profile, shortened(&step.words), when]];
     rows_of.extend(step.inside.iter().flat_map(|inner| rows(inner, format!("{indent}  · {}", inner.name))));
     rows_of
 }

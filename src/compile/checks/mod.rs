@@ -4,6 +4,7 @@
 //! no finding but an invariant, see `machine`.
 
 pub(crate) mod definition;
+pub mod durations;
 pub mod machine;
 pub mod sizes;
 pub mod values;

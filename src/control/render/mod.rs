@@ -135,6 +135,10 @@ pub fn render_args(steps: &Map<String, Value>, context: &Context) -> Result<Map<
     Ok(rendered)
 }
 
+/// The only key of a mapping in a plan that stands for the value of its template, whatever its type: no user's key may hold
+/// `{{`.
+pub const TYPED: &str = "{{ }}";
+
 /// In what the plan holds for a step made from a job: the job's parameters, the only ones that its texts know.
 const PARAMS: &str = "jobParams";
 /// In what the plan holds for a step: whether it runs at all.
@@ -250,12 +254,8 @@ pub fn of_event(template: &str, event: &Value, zone: &TimeZone) -> Result<String
     render(&engine(zone), &names, template)
 }
 
-/// The template that renders to the JSON of what this one stands for, if it is nothing but one `{{ }}`.
-pub fn as_json(template: &str) -> Option<String> {
-    Some(format!("{{{{ ({}) | tojson }}}}", only_expression(template)?))
-}
-
-fn only_expression(template: &str) -> Option<&str> {
+/// What stands in a template that is one `{{ }}` and nothing else.
+pub fn only_expression(template: &str) -> Option<&str> {
     match parts::parts(template.trim()).ok()?.as_slice() {
         [Part::Expression(range)] => template.trim().get(range.clone()).map(str::trim),
         _ => None,
@@ -273,6 +273,10 @@ fn render_value(engine: &Environment<'_>, context: &minijinja::Value, value: &Va
             let item = |(index, item)| render_value(engine, context, item, &format!("{place}[{index}]"));
             Value::Array(items.iter().enumerate().map(item).collect::<Placed<_>>()?)
         }
+        Value::Object(entries) if entries.len() == 1 && entries.contains_key(TYPED) => {
+            let template = entries.get(TYPED).and_then(Value::as_str).unwrap_or_default();
+            typed(engine, context, template).map_err(|message| (place.to_owned(), message))?
+        }
         Value::Object(entries) => {
             let dot = if place.is_empty() { "" } else { "." };
             let entry = |(key, value): (&String, &Value)| {
@@ -282,6 +286,18 @@ fn render_value(engine: &Environment<'_>, context: &minijinja::Value, value: &Va
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
     })
+}
+
+/// What a template that is one `{{ }}` stands for. A parameter without a value is null.
+fn typed(engine: &Environment<'_>, context: &minijinja::Value, template: &str) -> Result<Value, String> {
+    let Some(expression) = only_expression(template) else {
+        return render(engine, context, template).map(Value::String);
+    };
+    let result = result_of(engine, context, expression)?;
+    if result.is_undefined() {
+        return Err(format!("`{{{{ {expression} }}}}` has no value"));
+    }
+    serde_json::to_value(&result).map_err(|error| format!("`{{{{ {expression} }}}}`: {error}"))
 }
 
 fn render(engine: &Environment<'_>, context: &minijinja::Value, template: &str) -> Result<String, String> {

@@ -373,13 +373,19 @@ fn a_step_of_a_job_knows_the_parameters_of_the_job_alone() {
 }
 
 #[test]
-fn one_expression_becomes_the_json_of_its_value_and_nothing_else_does() {
-    let json_of = |template: &str| rendered(&as_json(template).expect("it is one expression")).expect("it has a value");
-    assert_eq!(json_of(" {{ params.full }} "), "true");
-    assert_eq!(json_of("{{ ['de', 'at'] }}"), r#"["de", "at"]"#);
-    assert_eq!(json_of("{{ 1 + 1 }}"), "2", "the filter is of the whole");
-    assert_eq!(json_of("{{ run.partition }}"), r#""2026-11-21""#);
+fn one_expression_keeps_the_type_of_its_value_where_a_plan_says_so() {
+    let of = |template: &str| {
+        let steps = json!({ "s": { "payload": { "x": { TYPED: template } } } });
+        render_args(steps.as_object().unwrap(), &context()).map(|steps| steps["s"]["payload"]["x"].clone())
+    };
+    assert_eq!(of(" {{ params.full }} ").unwrap(), json!(true));
+    assert_eq!(of("{{ params.rows }}").unwrap(), json!(7));
+    assert_eq!(of("{{ params.rows | string }}").unwrap(), json!("7"));
+    assert_eq!(of("{{ ['de', 'at'] }}").unwrap(), json!(["de", "at"]));
+    assert_eq!(of("{{ run.partition }}").unwrap(), json!("2026-11-21"));
+    assert_eq!(of("{{ params.rows }}x").unwrap(), json!("7x"), "what is more than one expression is text");
+    assert!(of("{{ params.gone }}").is_err());
     for template in ["de", "", "{{ run.partition }}x", "{{ run.id }}{{ run.id }}", "{{ run.id"] {
-        assert_eq!(as_json(template), None, "{template}");
+        assert_eq!(only_expression(template), None, "{template}");
     }
 }

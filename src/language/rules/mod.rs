@@ -87,7 +87,7 @@ pub fn project(pipelines: &[Pipeline], findings: &mut Findings) {
     upstreams::check(pipelines, &ties, findings);
     cycles::check(pipelines, &ties, findings);
     guesses::check(pipelines, &ties, findings);
-    starts::check(pipelines, findings);
+    starts::check(pipelines, &ties, findings);
 }
 
 /// "did you mean" as a patch if a candidate is near, else what there is.

@@ -214,14 +214,21 @@ fn timeouts(policy: &PolicyFile, rule: &Spanned<Timeout>, manifest: &Manifest, f
     let Timeout { most, required, level, reason } = &rule.value;
     let Some(limit) = Duration::parse(most) else { return };
     let violation = Violation::of(policy, *level, reason, most.span);
+    let of_pipeline = manifest.timeout.as_ref().filter(|written| Duration::parse(written).is_some());
+    if let Some(written) = of_pipeline.filter(|written| Duration::parse(written).is_some_and(|timeout| timeout > limit))
+    {
+        let message = format!("`timeout` is {}, longer than the {limit} that are allowed", written.value);
+        findings.push(violation.at(written.span, message).help(format!("write `timeout: {limit}` or less")));
+    }
     for step in manifest.all_steps() {
         match &step.timeout {
             Some(written) if Duration::parse(written).is_some_and(|timeout| timeout > limit) => {
                 let message = format!("`timeout` is {}, longer than the {limit} that are allowed", written.value);
                 findings.push(violation.at(written.span, message).help(format!("write `timeout: {limit}` or less")));
             }
-            None if *required => {
-                let message = format!("step `{}` has no `timeout`", step.name.value);
+            // No step outlives its pipeline.
+            None if *required && of_pipeline.is_none() => {
+                let message = format!("step `{}` has no `timeout`, and neither has its pipeline", step.name.value);
                 findings.push(violation.at(step.name.span, message).help(format!("add `timeout:`, at most `{limit}`")));
             }
             _ => {}

@@ -45,7 +45,7 @@ fn walk(node: &Node, key: Option<(&Key, bool)>, findings: &mut Findings) {
             items.iter().for_each(|item| walk(item, None, findings));
         }
         Value::Map(entries) => {
-            let free = key.is_some_and(|(key, _)| FREE.contains(&key.text.as_str()));
+            let free = key.is_some_and(|(key, inside)| inside || FREE.contains(&key.text.as_str()));
             // What stands under `secrets` are names of secrets.
             for entry in entries.iter().filter(|entry| entry.key.text != "secrets") {
                 match (free, entry.value.get("default")) {
@@ -120,7 +120,8 @@ fn named_like_a_secret(name: &str) -> bool {
 
 /// A path, a URI or a template is where a secret comes from, not a secret.
 fn is_reference(text: &str) -> bool {
-    text.is_empty() || text.contains("{{") || text.contains("${") || text.contains('/') || text.starts_with("arn:")
+    let code = text.contains("{{") || text.contains("${") || text.starts_with("{%");
+    text.is_empty() || code || text.contains('/') || text.starts_with("arn:")
 }
 
 /// Whether the text holds a key of a known form. An access key id has 16 more capital letters or digits.

@@ -5,12 +5,13 @@
 
 use std::collections::HashMap;
 
-use super::upstreams::spec;
+use super::upstreams::{Ties, spec};
+use crate::control::nesting::look;
 use crate::control::partition::Granularity;
 use crate::control::registry::{self, Edge, Look};
 use crate::language::manifest::Manifest;
 use crate::language::project::Pipeline;
-use crate::source::{Code, Finding, Findings, Spanned, suggest};
+use crate::source::{Code, Finding, Findings, Span, Spanned, suggest};
 use crate::steps::pipeline::PipelineStep;
 
 /// A step that starts a pipeline.
@@ -22,7 +23,7 @@ struct Start<'a> {
     step: &'a PipelineStep,
 }
 
-pub fn check(pipelines: &[Pipeline], findings: &mut Findings) {
+pub fn check(pipelines: &[Pipeline], ties: &Ties, findings: &mut Findings) {
     let names: HashMap<&str, usize> =
         pipelines.iter().enumerate().rev().map(|(at, pipeline)| (pipeline.manifest.name.as_str(), at)).collect();
     let starts: Vec<Start<'_>> =
@@ -39,10 +40,55 @@ pub fn check(pipelines: &[Pipeline], findings: &mut Findings) {
         }
     }
     circles(pipelines, &starts, findings);
+    loops(pipelines, &starts, ties, findings);
+}
+
+/// Circles of steps that start pipelines and triggers that do: each run would bring about the next, for ever.
+fn loops(pipelines: &[Pipeline], starts: &[Start<'_>], ties: &Ties, findings: &mut Findings) {
+    let (mut edges, mut places) = (Vec::new(), Vec::new());
+    // A step that names a partition starts another run than its own.
+    for start in starts.iter().filter(|start| start.step.partition.is_none()) {
+        let Some(to) = start.to else { continue };
+        edges.push(Edge { down: to, up: start.from, look: Look::Same });
+        places.push((start.step.name.span, true));
+    }
+    let steps = edges.len();
+    for tie in &ties.all {
+        let Some(up) = tie.up else { continue };
+        edges.push(Edge { down: tie.down, up, look: look(tie.placed.leaf.offset, ties.spec(tie.down), ties.spec(up)) });
+        places.push((tie.placed.name, false));
+    }
+    if steps == 0 || steps == edges.len() {
+        return;
+    }
+    for cycle in registry::cycles(pipelines.len(), &edges) {
+        // Circles of one sort are reported as what they are.
+        if cycle.iter().all(|at| *at < steps) || cycle.iter().all(|at| *at >= steps) {
+            continue;
+        }
+        let name = |at: usize| pipelines.get(at).map_or("", |pipeline| pipeline.manifest.name.as_str());
+        let along: Vec<(&Edge, (Span, bool))> =
+            cycle.iter().rev().filter_map(|at| Some((edges.get(*at)?, *places.get(*at)?))).collect();
+        let Some((first, (place, _))) = along.first() else { continue };
+        let path = std::iter::once(first.up).chain(along.iter().map(|(edge, _)| edge.down));
+        let path: Vec<String> = path.map(|at| format!("`{}`", name(at))).collect();
+        let message = format!("pipelines start each other: {}", path.join(" → "));
+        let mut finding = Finding::at(Code::StartsItself, *place, message, "");
+        for (edge, (place, step)) in along.iter().skip(1).take(8) {
+            let (up, down) = (name(edge.up), name(edge.down));
+            let words = if *step { format!("`{up}` starts `{down}`") } else { format!("`{down}` runs after `{up}`") };
+            finding = finding.and(*place, words);
+        }
+        findings.push(
+            finding
+                .why("one starts the other with a step, and is itself started when that one ends: there would be no last run")
+                .help("remove the step or the condition"),
+        );
+    }
 }
 
 fn of<'a>(from: usize, pipeline: &'a Pipeline, names: &HashMap<&str, usize>) -> Vec<Start<'a>> {
-    let steps = pipeline.manifest.steps.value.iter().filter_map(|step| step.pipeline.as_ref());
+    let steps = pipeline.manifest.all_steps().filter_map(|step| step.pipeline.as_ref());
     steps.map(|step| Start { from, to: names.get(step.name.as_str()).copied(), step: &step.value }).collect()
 }
 

@@ -128,7 +128,7 @@ impl Kind for Uses {
         }
         let mut names = vec![asl::prefixed(bench.step, FIRST)];
         let definition = asl::renamed(&step_type.definition.value, bench.step, &mut names);
-        let with = bench.value("with", Tree::from(&with));
+        let with = bench.typed("with", Tree::from(&with));
         let Value::Object(mut branch) = bench.value("definition", of_account(Tree::from(&definition))) else {
             return None;
         };

@@ -82,7 +82,7 @@ impl Judge<'_> {
     fn value(&mut self, value: &Spanned<Tree>, schema: &Spanned<Tree>, name: &str) {
         let Tree::Map(fields) = &schema.value else { return };
         let open = text(&value.value).is_some_and(|text| text.contains("{{"));
-        if open && text(&value.value).is_some_and(|text| render::as_json(text).is_some()) {
+        if open && text(&value.value).is_some_and(|text| render::only_expression(text).is_some()) {
             return;
         }
         let kinds = types(fields);
