@@ -148,6 +148,7 @@ steps:
     uses: ../types/equal
     with: { one: "{{ steps.there.output.objects }}", other: "{{ params.least }}" }
   - name: types
+    needs: [there]
     uses: ../types/equal
     with: { one: { a: "{{ params.countries }}", b: "{{ params.half }}", c: "x{{ params.least }}", d: "{{ run.number }}" }, other: { a: [de, at], b: 0.5, c: x2, d: 1 } }
   - name: again

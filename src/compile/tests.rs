@@ -533,8 +533,9 @@ const CHANGES: &[(&str, &str, &str)] = &[
 /// project puts what a parameter is in an environment into its default.
 const WITHOUT_EFFECT: &[&str] = &["version", "compute.*.emr.primary.count", "params.*.environments"];
 
-/// Keys of steps with a job, which the tests of `language::jobs` show.
-const OF_JOBS: &[&str] = &["steps[].job", "steps[].params"];
+/// Keys of steps that are about other files: the templates of `fixtures/jobs` and `fixtures/types` show them.
+const OF_FILES: &[&str] =
+    &["steps[].job", "steps[].params", "steps[].uses", "steps[].uses.type", "steps[].uses.sha256", "steps[].with"];
 
 /// Paths of all keys of a schema; `*` is a name that users choose.
 fn keys(schema: &Value, root: &Value, path: &str, out: &mut BTreeSet<String>) {
@@ -698,8 +699,12 @@ fn every_key_of_the_language_has_an_effect() {
     let root = decode::schema_of::<Manifest>().to_value();
     let mut known = BTreeSet::new();
     keys(&root, &root, "", &mut known);
-    let tested: BTreeSet<String> =
-        CHANGES.iter().map(|(path, _, _)| *path).chain([WITHOUT_EFFECT, OF_JOBS].concat()).map(str::to_owned).collect();
+    let tested: BTreeSet<String> = CHANGES
+        .iter()
+        .map(|(path, _, _)| *path)
+        .chain([WITHOUT_EFFECT, OF_FILES].concat())
+        .map(str::to_owned)
+        .collect();
     let dropped = effects_of_fixtures();
     // One schedule and a list of them, reading and writing, primary and core nodes, all and any share their types.
     let same = |path: &str| {
