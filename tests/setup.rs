@@ -89,11 +89,14 @@ fn a_central_account_is_set_up_opened_and_taken_down() {
     let made = made.says("Set up environment `platform`").says("open to 222222222222, 999999999999");
     made.says("in each account: dpc setup account --central 999999999999:eu-central-1");
     dpc("setup central --env platform --yes").exits(0).says("Unchanged environment `platform`");
-    let opened = dpc("setup central --env platform --add-account 333333333333 --yes").exits(0).says("~ change   BusPolicy");
+    let opened =
+        dpc("setup central --env platform --add-account 333333333333 --yes").exits(0).says("~ change   BusPolicy");
     opened.says("~ change   ReaderRole").says("open to 222222222222, 333333333333, 999999999999");
     let closed = dpc("setup central --env platform --remove-account 222222222222 --yes").exits(0);
     closed.says("open to 333333333333, 999999999999");
-    dpc("setup central --env platform --organization o-a1b2c3d4e5 --yes").exits(0).says("open to organisation o-a1b2c3d4e5");
+    dpc("setup central --env platform --organization o-a1b2c3d4e5 --yes")
+        .exits(0)
+        .says("open to organisation o-a1b2c3d4e5");
     dpc("setup central --env platform --yes").exits(0).says("Unchanged environment `platform`");
 
     // One account may be both; what they share stays as long as one of them needs it.

@@ -5,9 +5,9 @@
 
 use serde::de::DeserializeOwned;
 
+use super::Terminal;
 use super::aws::{Here, Tone, act, not_asked};
 use super::targets::Target;
-use super::Terminal;
 use crate::cloud::{CloudResult, Session, account};
 use crate::control::verbs::{Ask, Verb};
 use crate::source::{Code, Finding};

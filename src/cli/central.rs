@@ -3,6 +3,7 @@
 //! In come a session and a space; out come what is registered there and what is known of its runs, in this floor's words. It
 //! refuses to write: whoever wants a change asks the account function for it.
 
+use super::affected::Affected;
 use super::runs::line::Line;
 use super::targets::Target;
 use crate::cloud::{CloudResult, Session};
@@ -79,6 +80,14 @@ impl Central {
         _last: Option<&str>,
         _limit: usize,
     ) -> CloudResult<Vec<Line>> {
+        Ok(Vec::new())
+    }
+
+    /// What may run because these partitions run, upstreams first.
+    ///
+    /// # Errors
+    /// Whatever AWS refuses.
+    pub async fn downstream_of(&self, _asked: &[(String, Vec<String>)]) -> CloudResult<Vec<Affected>> {
         Ok(Vec::new())
     }
 }

@@ -11,8 +11,10 @@ use crate::source::{Code, Finding};
 
 /// Arguments of `dpc mark`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "A mark is signed with your ARN, is shown by `dpc why`, and ends with the next run of the partition.\n\
-                        Downstream pipelines that wait for the status run because of it.")]
+#[command(
+    after_help = "A mark is signed with your ARN, is shown by `dpc why`, and ends with the next run of the partition.\n\
+                        Downstream pipelines that wait for the status run because of it."
+)]
 pub struct Args {
     /// The pipeline
     pipeline: String,
@@ -49,7 +51,8 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
     let Args { pipeline, partition, .. } = &args;
     let targets = Targets::select(&mut here, &session, std::slice::from_ref(pipeline), None).await?;
     let [target] = targets.all.as_slice() else {
-        let finding = Finding::new(Code::NothingSelected, format!("`{pipeline}` means {} pipelines", targets.all.len()));
+        let finding =
+            Finding::new(Code::NothingSelected, format!("`{pipeline}` means {} pipelines", targets.all.len()));
         return Err(finding.help("a mark is about one: name it").into());
     };
     let flag = here.flag();

@@ -6,7 +6,10 @@
 // Reason: the command line is where the world comes in (arguments, environment, working directory, files it writes).
 #![allow(clippy::disallowed_methods)]
 
+pub mod affected;
+pub mod ask;
 pub mod aws;
+pub mod backfill;
 pub mod central;
 pub mod change_list;
 pub mod completions;
@@ -21,7 +24,10 @@ pub mod guard;
 pub mod init;
 pub mod logs;
 pub mod neighbours;
+pub mod mark;
+pub mod pause;
 pub mod render;
+pub mod rerun;
 pub mod roles;
 pub mod run;
 pub mod runs;
@@ -29,8 +35,10 @@ pub mod schedules;
 pub mod schema;
 pub mod select;
 pub mod setup;
+pub mod spans;
 pub mod stack_progress;
 pub mod status;
+pub mod stop;
 pub mod synth;
 pub mod table;
 pub mod targets;
@@ -88,6 +96,18 @@ pub enum Verb {
     Runs(runs::Args),
     /// Print the timeline of a run and what its steps have written
     Logs(logs::Args),
+    /// Run partitions again, and what follows from them downstream
+    Rerun(rerun::Args),
+    /// Run a stretch of the calendar, a few partitions at a time
+    Backfill(backfill::Args),
+    /// End a run
+    Stop(stop::Args),
+    /// Let a partition count as having a status
+    Mark(mark::Args),
+    /// Let nothing of a pipeline start by itself
+    Pause(pause::PauseArgs),
+    /// Let it start by itself again, and say what was missed
+    Resume(pause::ResumeArgs),
     /// Remove a pipeline's stack
     Destroy(destroy::Args),
     /// Remove what `dpc setup` made
@@ -118,6 +138,12 @@ impl Verb {
             Verb::Run(args) => run::run(args, terminal).await,
             Verb::Runs(args) => runs::run(args, terminal).await,
             Verb::Logs(args) => logs::run(args, terminal).await,
+            Verb::Rerun(args) => rerun::run(args, terminal).await,
+            Verb::Backfill(args) => backfill::run(args, terminal).await,
+            Verb::Stop(args) => stop::run(args, terminal).await,
+            Verb::Mark(args) => mark::run(args, terminal).await,
+            Verb::Pause(args) => pause::pause(args, terminal).await,
+            Verb::Resume(args) => pause::resume(args, terminal).await,
             Verb::Destroy(args) => destroy::run(args, terminal).await,
             Verb::Uninstall(args) => uninstall::run(args, terminal).await,
             Verb::Schema(args) => schema::run(args, terminal).await,

@@ -11,8 +11,10 @@ use crate::control::verbs::{Paused, Resumed, Verb};
 
 /// Arguments of `dpc pause`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Schedules, triggers, events and steps of other pipelines start nothing until `dpc resume`: each such\n\
-                        start is recorded as a SKIPPED run. `dpc run`, `rerun` and `backfill` work as before.")]
+#[command(
+    after_help = "Schedules, triggers, events and steps of other pipelines start nothing until `dpc resume`: each such\n\
+                        start is recorded as a SKIPPED run. `dpc run`, `rerun` and `backfill` work as before."
+)]
 pub struct PauseArgs {
     /// Pipelines: names, globs, owner:NAME, tag:KEY=VALUE, status:FAILED, listings+
     #[arg(value_name = "SELECT", required = true)]
@@ -112,11 +114,7 @@ fn say(resumed: &Resumed, here: &Here, terminal: &Terminal) {
 fn missed(resumed: &Resumed) -> String {
     let mut table = Table::new(&["MISSED", "BY", "AT"]);
     for missed in &resumed.missed {
-        table.row([
-            Cell::new(missed.run.to_string()),
-            Cell::new(source(missed.source)),
-            Cell::new(moment(missed.at)),
-        ]);
+        table.row([Cell::new(missed.run.to_string()), Cell::new(source(missed.source)), Cell::new(moment(missed.at))]);
     }
     if table.is_empty() { String::new() } else { table.text("", false) }
 }

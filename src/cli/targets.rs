@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::Failure;
+use super::affected::Affected;
 use super::aws::Here;
 use super::central::Central;
 use super::runs::line::Line;
@@ -109,6 +110,24 @@ impl Targets {
     ) -> CloudResult<Vec<Line>> {
         match &self.central {
             Some(central) => central.lines(target, first, last, limit).await,
+            None => Ok(Vec::new()),
+        }
+    }
+}
+
+impl Targets {
+    /// What may run because these partitions run, in the account and beyond.
+    ///
+    /// # Errors
+    /// Whatever AWS refuses.
+    pub async fn downstream_of(
+        &self,
+        session: &Session,
+        here: &Here,
+        asked: &[(String, Vec<String>)],
+    ) -> CloudResult<Vec<Affected>> {
+        match Central::find(session, &here.environment.space).await? {
+            Some(central) => central.downstream_of(asked).await,
             None => Ok(Vec::new()),
         }
     }

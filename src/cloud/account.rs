@@ -74,13 +74,17 @@ pub async fn ask<T: DeserializeOwned>(session: &Session, ask: &Ask) -> CloudResu
     let answer = invoke(session, names::ACCOUNT_FUNCTION, payload).await.map_err(|finding| {
         if finding.message.contains(UNKNOWN_KIND) { older(session) } else { finding }
     })?;
+    let answer = invoke(session, payload)
+        .await
+        .map_err(|finding| if finding.message.contains(UNKNOWN_KIND) { older(session) } else { finding })?;
     let refusal = answer.get("error").map(|error| serde_json::from_value::<Refusal>(error.clone()));
     match refusal {
         None => serde_json::from_value(answer.clone()).map_err(|_| unreadable(&answer.to_string())),
         Some(Err(_)) => Err(unreadable(&answer.to_string())),
         Some(Ok(refusal)) => {
             let code = Code::ALL.iter().copied().find(|code| code.id() == refusal.code).unwrap_or(Code::NotStarted);
-            let help = refusal.help.unwrap_or_else(|| "mend what the message names, then type the command again".to_owned());
+            let help =
+                refusal.help.unwrap_or_else(|| "mend what the message names, then type the command again".to_owned());
             Err(Box::new(Finding::new(code, sentence(&refusal.message)).help(help)))
         }
     }
@@ -92,7 +96,8 @@ const UNKNOWN_KIND: &str = "of no kind that it knows";
 /// The account runs a dpc that does not know what this one asks.
 fn older(session: &Session) -> Box<Finding> {
     let environment = session.caller.environment.as_deref().map(|name| format!(" --env {name}")).unwrap_or_default();
-    let finding = Finding::new(Code::VersionDiffers, "the account function is older than this command and does not know it");
+    let finding =
+        Finding::new(Code::VersionDiffers, "the account function is older than this command and does not know it");
     Box::new(finding.why("nothing was written").help(format!(
         "bring the account up to date with `dpc setup account{environment}`; its pipelines go on as they are"
     )))

@@ -1,9 +1,12 @@
 //! `dpc runs`: which runs there are, everything about one, and which ones do not count.
 
 mod grid;
+mod ignore;
 pub mod line;
 mod list;
 mod show;
+
+pub use list::status;
 
 use super::{Exit, Failure, Terminal};
 
@@ -22,6 +25,8 @@ pub struct Args {
 enum Verb {
     /// Say everything about one run, and why it started
     Show(show::Args),
+    /// Let a run count for nobody, or again with --restore
+    Ignore(ignore::Args),
 }
 
 /// Lists runs, or deals with one.
@@ -29,5 +34,6 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
     match args.verb {
         None => list::run(args.list, terminal).await,
         Some(Verb::Show(args)) => show::run(args, terminal).await,
+        Some(Verb::Ignore(args)) => ignore::run(args, terminal).await,
     }
 }
