@@ -46,6 +46,7 @@ pub mod terminal;
 pub mod turn;
 pub mod uninstall;
 pub mod validate;
+pub mod why;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -96,6 +97,8 @@ pub enum Verb {
     Runs(runs::Args),
     /// Print the timeline of a run and what its steps have written
     Logs(logs::Args),
+    /// Say why a partition has not run, and whose turn it is; or what it has run on
+    Why(why::Args),
     /// Run partitions again, and what follows from them downstream
     Rerun(rerun::Args),
     /// Run a stretch of the calendar, a few partitions at a time
@@ -138,6 +141,7 @@ impl Verb {
             Verb::Run(args) => run::run(args, terminal).await,
             Verb::Runs(args) => runs::run(args, terminal).await,
             Verb::Logs(args) => logs::run(args, terminal).await,
+            Verb::Why(args) => why::run(args, terminal).await,
             Verb::Rerun(args) => rerun::run(args, terminal).await,
             Verb::Backfill(args) => backfill::run(args, terminal).await,
             Verb::Stop(args) => stop::run(args, terminal).await,

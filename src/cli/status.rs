@@ -171,7 +171,7 @@ fn one(known: &Known, here: &Here) -> String {
 }
 
 /// A fire in the schedule's own zone, and in UTC where that differs.
-fn in_zones(at: Timestamp, zone: &str) -> String {
+pub(super) fn in_zones(at: Timestamp, zone: &str) -> String {
     let utc = at.to_zoned(TimeZone::UTC);
     match TimeZone::get(zone) {
         Ok(own) if zone != "UTC" => {

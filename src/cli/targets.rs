@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::Failure;
 use super::affected::Affected;
 use super::aws::Here;
-use super::central::Central;
+use super::central::{self, Central};
 use super::runs::line::Line;
 use super::select::{self, Candidate};
 use crate::cloud::runs::Store;
@@ -127,7 +127,7 @@ impl Targets {
         asked: &[(String, Vec<String>)],
     ) -> CloudResult<Vec<Affected>> {
         match Central::find(session, &here.environment.space).await? {
-            Some(central) => central.downstream_of(asked).await,
+            Some(central) => Ok(central.downstream_of(asked)),
             None => Ok(Vec::new()),
         }
     }
@@ -184,33 +184,31 @@ impl Known {
     /// Adds what the central account knows. Without one, what is asked for must be here, unless it cannot be.
     async fn ask_central(&mut self, here: &Here, session: &Session, needed: bool) -> CloudResult<()> {
         let Some(central) = Central::find(session, &here.environment.space).await? else {
-            return if needed { Err(Box::new(super::central::missing(session))) } else { Ok(()) };
+            return if needed { Err(Box::new(central::missing(session))) } else { Ok(()) };
         };
-        for pipeline in central.pipelines().await? {
-            let upstreams = pipeline.upstreams();
-            match self.candidates.iter_mut().find(|one| one.name == pipeline.name) {
-                Some(one) => {
-                    one.upstreams.extend(upstreams);
-                    one.owner = one.owner.take().or_else(|| pipeline.owner.clone());
-                }
-                None => {
-                    self.candidates.push(Candidate {
-                        name: pipeline.name.clone(),
-                        owner: pipeline.owner.clone(),
-                        tags: BTreeMap::new(),
-                        upstreams,
-                        status: None,
-                    });
-                    self.targets.push(Target {
-                        here: pipeline.account == session.account,
-                        name: pipeline.name,
-                        account: pipeline.account,
-                        owner: pipeline.owner,
-                        plan: None,
-                        spec: pipeline.spec,
-                    });
-                }
+        for pipeline in central.space().pipelines() {
+            let (name, owner) = (&pipeline.registration.pipeline, &pipeline.registration.owner);
+            let upstreams = central::upstreams(pipeline);
+            if let Some(one) = self.candidates.iter_mut().find(|one| one.name == *name) {
+                one.upstreams.extend(upstreams);
+                one.owner = one.owner.take().or_else(|| owner.clone());
+                continue;
             }
+            self.candidates.push(Candidate {
+                name: name.clone(),
+                owner: owner.clone(),
+                tags: BTreeMap::new(),
+                upstreams,
+                status: None,
+            });
+            self.targets.push(Target {
+                here: pipeline.account == session.account,
+                name: name.clone(),
+                account: pipeline.account.clone(),
+                owner: owner.clone(),
+                plan: None,
+                spec: central::spec(pipeline),
+            });
         }
         self.central = Some(central);
         Ok(())
