@@ -3,12 +3,14 @@
 //! In come a session and a space; out come what is registered there and what is known of its runs, in this floor's words. It
 //! refuses to write: whoever wants a change asks the account function for it.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::affected::{Affected, Why};
 use super::runs::line::Line;
 use super::targets::Target;
-use crate::cloud::central::{Place, Reader, no_central};
+use crate::cloud::central::{Place, Range, Reader, Rows, keys, no_central};
 use crate::cloud::{CloudResult, Session};
 use crate::control::condition::Condition;
 use crate::control::message::Skip;
@@ -84,6 +86,35 @@ impl Central {
         Ok(lines)
     }
 
+    /// The newest run of the newest partition of each pipeline, by name.
+    ///
+    /// # Errors
+    /// Whatever AWS refuses.
+    pub async fn newest(&self, targets: &[Target]) -> CloudResult<BTreeMap<String, Line>> {
+        let registered: Vec<&Target> =
+            targets.iter().filter(|target| self.space.known(&target.name).is_some()).collect();
+        let range = |target: &&Target| {
+            // Runs without partition are kept by their time, the others by a label, which begins with a digit.
+            let none = target.spec.as_ref().is_some_and(|spec| spec.by == Granularity::None);
+            let (first, last) = if none { ("none#0", "none#:") } else { ("0", ":") };
+            let pk = keys::facts(self.space.name(), &target.name);
+            Range { pk, first: first.to_owned(), last: last.to_owned(), limit: Some(NEWEST) }
+        };
+        let ranges: Vec<Range> = registered.iter().map(range).collect();
+        let found = self.reader.ranges(&ranges).await?;
+        let mut newest = BTreeMap::new();
+        for (target, rows) in registered.into_iter().zip(found) {
+            let run = rows.iter().find_map(|row| {
+                let (label, number) = row.key.sk.rsplit_once('#')?;
+                let run = number.bytes().all(|byte| byte.is_ascii_digit()).then(|| row.read::<RunFact>().ok())??;
+                let facts = PartitionFacts { runs: vec![run], ..PartitionFacts::default() };
+                of_facts(target, label, &facts).pop()
+            });
+            newest.extend(run.map(|line| (target.name.clone(), line)));
+        }
+        Ok(newest)
+    }
+
     /// What may run because these partitions run, upstreams first, a line a pipeline.
     pub fn downstream_of(&self, asked: &[(String, Vec<String>)]) -> Vec<Affected> {
         let mut all: Vec<(usize, Affected)> = Vec::new();
@@ -129,6 +160,9 @@ impl Central {
         self.reader.look(self.space.name(), snapshot, question).await
     }
 }
+
+/// Rows of a partition that are no runs come before its runs when read backwards; a fire without a run may come before them.
+const NEWEST: usize = 8;
 
 /// Everything once, in order.
 fn tidy(mut one: Affected) -> Affected {

@@ -22,6 +22,7 @@ pub mod follow;
 pub mod graph;
 pub mod guard;
 pub mod init;
+pub mod lineage;
 pub mod logs;
 pub mod neighbours;
 pub mod mark;
@@ -99,6 +100,8 @@ pub enum Verb {
     Logs(logs::Args),
     /// Say why a partition has not run, and whose turn it is; or what it has run on
     Why(why::Args),
+    /// Show which pipeline waits for which, across accounts, and how each ran last
+    Lineage(lineage::Args),
     /// Run partitions again, and what follows from them downstream
     Rerun(rerun::Args),
     /// Run a stretch of the calendar, a few partitions at a time
@@ -142,6 +145,7 @@ impl Verb {
             Verb::Runs(args) => runs::run(args, terminal).await,
             Verb::Logs(args) => logs::run(args, terminal).await,
             Verb::Why(args) => why::run(args, terminal).await,
+            Verb::Lineage(args) => lineage::run(args, terminal).await,
             Verb::Rerun(args) => rerun::run(args, terminal).await,
             Verb::Backfill(args) => backfill::run(args, terminal).await,
             Verb::Stop(args) => stop::run(args, terminal).await,

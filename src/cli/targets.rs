@@ -34,6 +34,8 @@ pub struct Target {
     pub plan: Option<Plan>,
     /// How its partitions are.
     pub spec: Option<PartitionSpec>,
+    /// The pipelines that it waits for, as far as anybody has said so.
+    pub upstreams: Vec<String>,
 }
 
 /// The pipelines that were selected.
@@ -73,7 +75,11 @@ impl Targets {
             Some(chosen) => chosen,
             None => known.choose(words, &whose).map_err(|finding| broken_project(here, finding))?,
         };
-        let mut all: Vec<Target> = chosen.into_iter().filter_map(|at| known.targets.get(at).cloned()).collect();
+        let target = |at: usize| {
+            let upstreams = known.candidates.get(at)?.upstreams.clone();
+            known.targets.get(at).map(|target| Target { upstreams, ..target.clone() })
+        };
+        let mut all: Vec<Target> = chosen.into_iter().filter_map(target).collect();
         if words.is_empty() && account.is_none() {
             all.retain(|target| target.here);
         }
@@ -155,6 +161,7 @@ impl Known {
             here: true,
             plan: None,
             spec: None,
+            upstreams: Vec::new(),
         };
         for (pipeline, candidate) in here.project.pipelines.iter().zip(&known.candidates) {
             let owner = candidate.owner.clone();
@@ -208,6 +215,7 @@ impl Known {
                 owner: owner.clone(),
                 plan: None,
                 spec: central::spec(pipeline),
+                upstreams: Vec::new(),
             });
         }
         self.central = Some(central);
