@@ -90,7 +90,8 @@ fn show_waiting(pipeline: &str, waiting: &[Waiting], terminal: &Terminal) {
     }
     let (who, their) = if waiting.len() == 1 { ("waits", "it is") } else { ("wait", "they are") };
     let number = count(waiting.len(), "pipeline");
-    terminal.say(&format!("{number} {who} for `{pipeline}`, and will not start once it is gone, until {their} changed:"));
+    terminal
+        .say(&format!("{number} {who} for `{pipeline}`, and will not start once it is gone, until {their} changed:"));
     let width = waiting.iter().map(|one| one.pipeline.len()).max().unwrap_or(0);
     for one in waiting {
         let owner = one.owner.as_deref().map(|owner| format!(" ({owner})")).unwrap_or_default();

@@ -235,7 +235,12 @@ impl Removal<'_> {
         let key = keys::of_bucket(session).await?;
         if key.is_some() {
             let objects = data::empty_bucket(session).await?;
-            act(terminal, Tone::Good, "Emptied", &format!("bucket {} of {}", session.bucket(), count(objects, "object")));
+            act(
+                terminal,
+                Tone::Good,
+                "Emptied",
+                &format!("bucket {} of {}", session.bucket(), count(objects, "object")),
+            );
         }
         if let Some(key) = &key
             && keys::schedule_deletion(session, key, DAYS).await?

@@ -71,10 +71,7 @@ pub async fn start(session: &Session, envelope: &Envelope) -> CloudResult<Starte
 /// The function's own refusal; an account without the function, or with one that does not know the verb yet.
 pub async fn ask<T: DeserializeOwned>(session: &Session, ask: &Ask) -> CloudResult<T> {
     let payload = serde_json::to_vec(ask).map_err(|error| unreadable(&error.to_string()))?;
-    let answer = invoke(session, names::ACCOUNT_FUNCTION, payload).await.map_err(|finding| {
-        if finding.message.contains(UNKNOWN_KIND) { older(session) } else { finding }
-    })?;
-    let answer = invoke(session, payload)
+    let answer = invoke(session, names::ACCOUNT_FUNCTION, payload)
         .await
         .map_err(|finding| if finding.message.contains(UNKNOWN_KIND) { older(session) } else { finding })?;
     let refusal = answer.get("error").map(|error| serde_json::from_value::<Refusal>(error.clone()));
@@ -138,7 +135,8 @@ pub async fn check_central(session: &Session) -> CloudResult<()> {
     if theirs == env!("CARGO_PKG_VERSION") {
         return Ok(());
     }
-    let message = format!("the central function says that it is dpc {theirs}, you run dpc {}", env!("CARGO_PKG_VERSION"));
+    let message =
+        format!("the central function says that it is dpc {theirs}, you run dpc {}", env!("CARGO_PKG_VERSION"));
     let finding = Finding::new(Code::VersionDiffers, message).why("somebody else has set it up in the meantime");
     Err(Box::new(finding.help("agree on a version, then type `dpc setup central` with it")))
 }

@@ -84,7 +84,9 @@ pub async fn empty_bucket(session: &Session) -> CloudResult<usize> {
                 ObjectIdentifier::builder().key(key?).set_version_id(version.map(str::to_owned)).build().ok()
             })
             .collect();
-        let Some(all) = Delete::builder().set_objects(Some(objects)).quiet(true).build().ok() else { return Ok(deleted) };
+        let Some(all) = Delete::builder().set_objects(Some(objects)).quiet(true).build().ok() else {
+            return Ok(deleted);
+        };
         if all.objects().is_empty() {
             return Ok(deleted);
         }

@@ -80,6 +80,17 @@ impl OnlyArg {
             OnlyArg::All => Only::All,
         }
     }
+
+    /// Why there is nothing to run.
+    fn says(self, from: &str, to: &str) -> String {
+        match self {
+            OnlyArg::Missing => {
+                format!("every partition from {from} to {to} has run; `--only failed` or `--only all` runs some again")
+            }
+            OnlyArg::Failed => format!("no newest run from {from} to {to} has ended badly"),
+            OnlyArg::All => format!("there is no partition from {from} to {to}"),
+        }
+    }
 }
 
 fn reach(text: &str) -> Result<Reach, String> {
@@ -127,20 +138,18 @@ async fn new(args: BeginArgs, terminal: &Terminal) -> Result<Exit, Failure> {
             max_active: args.how.max_active,
             dry_run,
         };
-        let plan: Batch = ask::ask(&session, &here, verb(true), args.how.why.as_ref(), Some(ask::id("bf"))).await?;
+        let id = Some(ask::id("bf"));
+        let plan = ask::ask::<Batch>(&session, &here, verb(true), args.how.why.as_ref(), id).await;
+        let plan = match plan {
+            // Done before is done: the same backfill typed twice is no mistake.
+            Err(finding) if finding.code == Code::NothingToRun => {
+                let says = args.only.says(&args.from, &args.to);
+                act(terminal, Tone::Good, "Nothing", &format!("{}  {says}", target.name));
+                continue;
+            }
+            plan => plan?,
+        };
         let labels: Vec<String> = plan.partitions.into_iter().map(|one| one.partition).collect();
-        if labels.is_empty() {
-            let only = match args.only {
-                OnlyArg::Missing => {
-                    "every partition from {} to {} has run; `--only failed` or `--only all` runs some again"
-                }
-                OnlyArg::Failed => "no newest run from {} to {} has ended badly",
-                OnlyArg::All => "there is no partition from {} to {}",
-            };
-            let only = only.replacen("{}", &args.from, 1).replacen("{}", &args.to, 1);
-            act(terminal, Tone::Good, "Nothing", &format!("{}  {only}", target.name));
-            continue;
-        }
         wanted.push(Wanted { target: target.clone(), labels, verb: verb(false) });
     }
     if wanted.is_empty() {

@@ -12,7 +12,7 @@ use crate::cli::{Exit, Failure, Terminal, logs, targets};
 use crate::cloud::runs::{Run, Store};
 use crate::cloud::timeline;
 use crate::control::partition::PartitionSpec;
-use crate::control::run::{RunRef, Source, Status};
+use crate::control::run::{Downstream, RunRef, Source, Status};
 
 /// Arguments of `dpc runs show`.
 #[derive(Debug, clap::Args)]
@@ -108,6 +108,15 @@ impl Shown {
         rows.extend((!run.tokens.is_empty()).then(|| ("awaited by", crate::cli::aws::count(run.tokens.len(), "step"))));
         let redrives = run.order / 10;
         rows.extend((redrives > 0).then(|| ("redriven", times(redrives))));
+        rows.extend(run.downstream.as_ref().map(|downstream| {
+            let words = match downstream {
+                Downstream::None => "starts nobody downstream".to_owned(),
+                Downstream::Only(names) => format!("starts only {} downstream", names.join(", ")),
+            };
+            ("downstream", words)
+        }));
+        let batch = run.reservation.as_ref();
+        rows.extend(batch.map(|id| ("part of", format!("{id}; `dpc backfill show {id}{}`", self.flag))));
         rows.push(("key", run.key.clone()));
         rows.extend(run.execution.clone().map(|execution| ("execution", execution)));
         let open = match (run.open, run.released, run.announce) {
@@ -211,6 +220,8 @@ impl Shown {
             "params": run.params,
             "waitsFor": self.wait.as_ref().and_then(Wait::run).map(RunRef::to_string),
             "supersededBy": run.superseded_by,
+            "downstream": run.downstream,
+            "reservation": run.reservation,
             "claimedAt": run.claimed_at.to_string(),
             "startedAt": time(run.started_at),
             "endedAt": time(run.ended_at),

@@ -115,8 +115,8 @@ fn refuse_elsewhere(here: &Here) -> Result<(), Box<Finding>> {
 /// <https://docs.aws.amazon.com/organizations/latest/APIReference/API_Organization.html>.
 fn organization(text: &str) -> Result<String, String> {
     let rest = text.strip_prefix("o-").unwrap_or_default();
-    let fits = (10..=32).contains(&rest.len())
-        && rest.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    let fits =
+        (10..=32).contains(&rest.len()) && rest.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     if fits {
         Ok(text.to_owned())
     } else {

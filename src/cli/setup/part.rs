@@ -61,12 +61,18 @@ impl Setup<'_> {
         if left.is_empty() {
             return self.make(&part).await;
         }
-        act(self.terminal, Tone::Calm, "Found", "bucket and key of an earlier setup; they are taken over with all they hold");
+        act(
+            self.terminal,
+            Tone::Calm,
+            "Found",
+            "bucket and key of an earlier setup; they are taken over with all they hold",
+        );
         // An import may do nothing else: the rest of the stack comes after it.
         // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/resource-import.html
         let ids: Vec<&str> = left.iter().map(|one| one.logical.as_str()).collect();
         let template = leftovers::only(part.template, &ids);
-        let request = Request { adopt: Adopt::These(left), ..self.request(part.stack, template, BTreeMap::new()).await? };
+        let request =
+            Request { adopt: Adopt::These(left), ..self.request(part.stack, template, BTreeMap::new()).await? };
         match self.propose_and_make(&part, &request).await? {
             Step::Stopped => Ok(Step::Stopped),
             Step::Made | Step::Unchanged => self.make(&part).await.map(|step| match step {
@@ -162,7 +168,9 @@ impl Setup<'_> {
         let message = format!("setting up `{name}` failed: `{resource}`{what}: {reason}");
         let again = format!("type `{}{}` again", self.command, self.here.flag());
         let help = if reason.contains("already exists") {
-            format!("something else in this account has that name: rename or delete it if nobody needs it, then {again}")
+            format!(
+                "something else in this account has that name: rename or delete it if nobody needs it, then {again}"
+            )
         } else {
             format!("mend the cause, then {again}")
         };

@@ -21,8 +21,10 @@ use super::runs::line::Line;
 use super::table::Format;
 use super::targets::{Target, Targets};
 use super::{Exit, Failure, Terminal, turn};
+use crate::cloud::runs::Notes;
 use crate::cloud::{CloudResult, Session};
 use crate::control::plan::SchedulePlan;
+use crate::control::trigger::fact::Signed;
 use crate::control::trigger::space::Registered;
 use crate::control::trigger::store::Snapshot;
 use crate::source::{Code, Finding};
@@ -131,6 +133,7 @@ async fn tell(
         roots = turns::of(central, &mut snapshot, &found, now).await?;
         explanation = Some(found);
     }
+    let pause = if target.here { session.runs().pause_of(&target.name).await? } else { None };
     let plan = target.plan.as_ref();
     let waits = plan.is_some_and(|plan| plan.executions.is_some());
     let schedules = plan.map(|plan| plan.schedules.clone());
@@ -148,8 +151,8 @@ async fn tell(
         has_rate: due::has_rate(&schedules),
         has_schedule: !schedules.is_empty(),
         by_event: by_event.unwrap_or_default(),
-        pause: None,
-        paused: registered.is_some_and(|known| known.paused),
+        paused: pause.is_some() || registered.is_some_and(|known| known.paused),
+        pause: pause.map(|pause| Signed { by: pause.by, why: pause.why, at: pause.at }),
         roots,
         now,
         flag: here.flag(),
