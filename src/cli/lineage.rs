@@ -313,7 +313,7 @@ mod tests {
 
     #[test]
     fn upstreams_come_first_and_further_left() {
-        let expected = "PIPELINE      ACCOUNT       LAST        STATUS                     STARTS
+        let expected = "PIPELINE      ACCOUNT       LAST        STATUS                    STARTS
 listings      111111111111  2026-11-21  SUCCEEDED     2h 00m ago  at 03:00
 searches                                not deployed
   pipeline-x  333333333333              never ran                 after listings SUCCEEDED, searches SUCCEEDED

@@ -59,22 +59,23 @@ impl Targets {
         account: Option<&str>,
     ) -> Result<Self, Failure> {
         let elsewhere = account.is_some_and(|account| account != session.account);
-        let mut known = Known::of_project(here, session, words).await?;
-        let whose = format!("of environment `{}`", here.environment.name);
-        let mut chosen = if elsewhere { None } else { known.choose(words, &whose).ok() };
         let reaches_out = words.iter().any(|word| word.starts_with('+') || word.ends_with('+'));
-        if chosen.is_none() || reaches_out {
+        let asks_for_status = words.iter().any(|word| select::asks_for_status(word));
+        let whose = format!("of environment `{}`", here.environment.name);
+        let mut known = Known::of_project(here, session, words).await?;
+        if elsewhere || reaches_out {
             known.ask_central(here, session, elsewhere).await?;
-            chosen = None;
         }
-        if words.iter().any(|word| select::asks_for_status(word)) {
+        if asks_for_status {
             known.look_up_statuses(session).await?;
-            chosen = None;
         }
-        let chosen = match chosen {
-            Some(chosen) => chosen,
-            None => known.choose(words, &whose).map_err(|finding| broken_project(here, finding))?,
-        };
+        let mut chosen = known.choose(words, &whose);
+        if chosen.is_err() && known.central.is_none() && !asks_for_status {
+            // A name that this account does not know may be another one's.
+            known.ask_central(here, session, false).await?;
+            chosen = known.choose(words, &whose);
+        }
+        let chosen = chosen.map_err(|finding| broken_project(here, finding))?;
         let target = |at: usize| {
             let upstreams = known.candidates.get(at)?.upstreams.clone();
             known.targets.get(at).map(|target| Target { upstreams, ..target.clone() })

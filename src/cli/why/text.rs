@@ -113,11 +113,14 @@ fn turns(story: &Story) -> String {
     let mut out = "\n  whose turn it is\n".to_owned();
     for root in &story.roots {
         out += &format!("    {}{} {}\n", whom(root), root.what, root.says);
-        if !root.via.is_empty() {
-            out += &format!(
-                "      {} waits for it\n",
-                root.via.iter().rev().cloned().collect::<Vec<_>>().join(", for which ")
-            );
+        let mut waits = Vec::new();
+        let mut below = "it";
+        for name in root.via.iter().rev() {
+            waits.push(format!("{name} waits for {below}"));
+            below = name;
+        }
+        if !waits.is_empty() {
+            out += &format!("      {}\n", waits.join(", "));
         }
         if let Some(todo) = &root.todo {
             let there = if root.account.as_ref().is_some_and(|account| *account != story.account) {
