@@ -16,7 +16,7 @@ fn project(more: &str) -> Project {
         "project: core-data\nenvironments:\n  prod: {{ account: \"{ACCOUNT}\", region: eu-central-1 }}\n  \
          platform: {{ account: \"{CENTRAL}\", region: eu-central-1 }}\n{more}"
     );
-    let pipeline = "name: listings\nsteps:\n  - { name: note, state: { Type: Pass, Assign: {} } }\n";
+    let pipeline = "name: listings\nsteps:\n  - { name: note, state: { definition: { Type: Pass } } }\n";
     Project::of(&[("dpc.yaml".into(), project), ("listings/pipeline.yaml".into(), pipeline.into())])
 }
 
@@ -89,9 +89,10 @@ fn a_central_account_is_set_up_opened_and_taken_down() {
     let made = made.says("Set up environment `platform`").says("open to 222222222222, 999999999999");
     made.says("in each account: dpc setup account --central 999999999999:eu-central-1");
     dpc("setup central --env platform --yes").exits(0).says("Unchanged environment `platform`");
-    let opened =
-        dpc("setup central --env platform --add-account 333333333333 --yes").exits(0).says("~ change   BusPolicy");
-    opened.says("~ change   ReaderRole").says("open to 222222222222, 333333333333, 999999999999");
+    let opened = dpc("setup central --env platform --add-account 333333333333 --yes")
+        .exits(0)
+        .says("BusPolicy   Who may report");
+    opened.says("ReaderRole  What the accounts may do").says("open to 222222222222, 333333333333, 999999999999");
     let closed = dpc("setup central --env platform --remove-account 222222222222 --yes").exits(0);
     closed.says("open to 333333333333, 999999999999");
     dpc("setup central --env platform --organization o-a1b2c3d4e5 --yes")

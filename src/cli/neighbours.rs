@@ -53,9 +53,7 @@ fn needs_central(pipeline: &Pipeline, here: &Here) -> Option<Finding> {
 /// Whatever AWS refuses.
 pub async fn show_warnings(session: &Session, pipeline: &str, terminal: &Terminal) -> CloudResult<()> {
     let Some(registration) = session.runs().registration(pipeline).await? else { return Ok(()) };
-    let warnings: Vec<String> = Vec::new();
-    let _ = registration;
-    for warning in &warnings {
+    for warning in &registration.warnings {
         act(terminal, Tone::Odd, "Note", &format!("{pipeline}: {warning}"));
     }
     Ok(())

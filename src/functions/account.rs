@@ -13,7 +13,7 @@ use crate::control::message::CENTRAL_SOURCE;
 use crate::control::run::Source;
 use crate::control::verbs::Verb;
 use crate::functions::world::World;
-use crate::functions::{ask, registration, start, status};
+use crate::functions::{ask, hello, registration, start, status};
 use crate::source::{Code, Finding};
 
 /// The function and its surroundings. `S` is `dpc-runs`, `W` everything else outside.
@@ -70,6 +70,7 @@ impl Settings {
 #[derive(Debug)]
 enum Event {
     Version,
+    Hello,
     Sweep,
     Ask(Value),
     Registration(Value),
@@ -82,6 +83,7 @@ impl Event {
     fn of(event: Value) -> Self {
         match event.get("dpc").and_then(Value::as_str) {
             Some("version") => return Event::Version,
+            Some("hello") => return Event::Hello,
             Some("sweep") => return Event::Sweep,
             Some(verb) if Verb::is_one(verb) => return Event::Ask(event),
             Some(_) => return Event::Unknown,
@@ -119,6 +121,7 @@ impl<S: Store, W: World> Account<S, W> {
     pub async fn handle(&self, event: Value, deadline: Timestamp) -> CloudResult<Value> {
         match Event::of(event) {
             Event::Version => Ok(json!({ "version": env!("CARGO_PKG_VERSION") })),
+            Event::Hello => Ok(hello::handle(self).await),
             Event::Sweep => Ok(self.sweep(deadline).await?.to_json()),
             Event::Registration(event) => registration::handle(self, &event).await,
             Event::Ask(event) => ask::handle(self, event, last_call(deadline)).await,

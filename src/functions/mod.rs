@@ -14,6 +14,7 @@ pub mod account;
 pub mod ask;
 pub mod batches;
 pub mod central;
+pub mod hello;
 pub mod metrics;
 pub mod prepare;
 pub mod queue;
