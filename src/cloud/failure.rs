@@ -57,7 +57,11 @@ impl Caller {
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
         if let Some(credentials) = cause::<CredentialsError, E>(error) {
-            return self.no_credentials(&chain(credentials));
+            // Whoever reads through a role of another account calls under its name before it has been taken on.
+            return match self.arn.as_deref().filter(|arn| arn.contains(":role/")) {
+                Some(role) => not_assumed(role, &chain(credentials)),
+                None => self.no_credentials(&chain(credentials)),
+            };
         }
         match error {
             // Something answers, but does not speak as AWS does: a proxy's log-in page, for example.
@@ -230,6 +234,15 @@ impl Caller {
             None => format!("set `AWS_PROFILE` to a profile of account `{wanted}`, or write `profile:` into the environment in `dpc.yaml`"),
         })
     }
+}
+
+/// A role of another account that does not let itself be taken on.
+fn not_assumed(role: &str, why: &str) -> Finding {
+    let account = role.split(':').nth(4).unwrap_or_default();
+    let message = format!("account {account} does not let this one take on the role `{role}`");
+    Finding::new(Code::AccessDenied, message).why(format!("AWS says: {}", sentence(why))).help(
+        "`dpc setup central --add-account` admits an account there; your own policies must allow `sts:AssumeRole` on that role",
+    )
 }
 
 enum Kind {

@@ -67,12 +67,15 @@ impl Setup<'_> {
             "Found",
             "bucket and key of an earlier setup; they are taken over with all they hold",
         );
-        // An import may do nothing else: the rest of the stack comes after it.
+        // An import may do nothing else, not even put tags on: the rest of the stack comes after it.
         // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/resource-import.html
         let ids: Vec<&str> = left.iter().map(|one| one.logical.as_str()).collect();
         let template = leftovers::only(part.template, &ids);
-        let request =
-            Request { adopt: Adopt::These(left), ..self.request(part.stack, template, BTreeMap::new()).await? };
+        let request = Request {
+            adopt: Adopt::These(left),
+            tags: BTreeMap::new(),
+            ..self.request(part.stack, template, BTreeMap::new()).await?
+        };
         match self.propose_and_make(&part, &request).await? {
             Step::Stopped => Ok(Step::Stopped),
             Step::Made | Step::Unchanged => self.make(&part).await.map(|step| match step {
@@ -125,7 +128,9 @@ impl Setup<'_> {
 
     async fn refuse_foreign(&self, name: &str) -> CloudResult<()> {
         let Some(stack) = stack::describe(self.session, name).await? else { return Ok(()) };
-        if stack.state == StackState::ReviewInProgress || stack.tags.contains_key(SETUP_TAG) {
+        // Neither a review nor an import carries tags; whoever imports what setup has left has begun what it goes on with.
+        let untagged = matches!(stack.state, StackState::ReviewInProgress | StackState::ImportComplete);
+        if untagged || stack.tags.contains_key(SETUP_TAG) {
             return Ok(());
         }
         let message = format!("stack `{name}` was not made by `dpc setup`: it has no tag `{SETUP_TAG}`");

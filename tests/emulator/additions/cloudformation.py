@@ -1,7 +1,7 @@
 """CloudFormation: resource types that are missing, properties that are dropped, Delete after a refused Create.
 
-AWS: security group rules are resources of their own; a table's encryption, recovery and expiry, a topic's key, a
-schedule's time zone and dates are properties like any other; a custom resource whose Create answered FAILED gets a
+AWS: security group rules are resources of their own; a table's encryption, recovery and expiry, a bucket's encryption, a
+topic's key, a schedule's time zone and dates are properties like any other; a custom resource whose Create answered FAILED gets a
 Delete with the PhysicalResourceId of that answer. MiniStack: refuses, drops, sends none.
 In: properties. Out: records in MiniStack's stores. It refuses to know what a template is for.
 """
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ministack.core.responses import new_uuid
-from ministack.services import dynamodb, ec2, scheduler, sns
+from ministack.services import dynamodb, ec2, s3, scheduler, sns
 from ministack.services.cloudformation import custom_resource
 from ministack.services.cloudformation import provisioners as cfn
 
@@ -94,6 +94,23 @@ def _topic(arn: str, props: Properties) -> None:
         attributes.pop("KmsMasterKeyId", None)
 
 
+def _bucket(name: str, props: Properties) -> None:
+    rules = (props.get("BucketEncryption") or {}).get("ServerSideEncryptionConfiguration") or []
+    given = [rule.get("ServerSideEncryptionByDefault") or {} for rule in rules]
+    if not given:
+        return
+    texts = [
+        f"<SSEAlgorithm>{one.get('SSEAlgorithm')}</SSEAlgorithm>"
+        + (f"<KMSMasterKeyID>{one['KMSMasterKeyID']}</KMSMasterKeyID>" if one.get("KMSMasterKeyID") else "")
+        for one in given
+    ]
+    inside = "".join(
+        f"<Rule><ApplyServerSideEncryptionByDefault>{text}</ApplyServerSideEncryptionByDefault></Rule>" for text in texts
+    )
+    body = f'<ServerSideEncryptionConfiguration xmlns="{s3.S3_NS}">{inside}</ServerSideEncryptionConfiguration>'
+    s3._bucket_encryption[name] = body.encode()
+
+
 def _schedule(name: str, props: Properties) -> None:
     record = scheduler._schedules[f"{props.get('GroupName', 'default')}/{name}"]
     record["ScheduleExpressionTimezone"] = props.get("ScheduleExpressionTimezone", "UTC")
@@ -138,10 +155,12 @@ def install() -> None:
     patching.require(cfn, "_RESOURCE_HANDLERS", "_ec2_sg_permissions")
     patching.require(dynamodb, "_update_ttl", "_update_continuous_backups", "_tables")
     patching.require(sns, "_topics")
+    patching.require(s3, "_bucket_encryption", "S3_NS")
     patching.require(scheduler, "_schedules")
     cfn._RESOURCE_HANDLERS.setdefault("AWS::EC2::SecurityGroupIngress", _rule_resource("in"))
     cfn._RESOURCE_HANDLERS.setdefault("AWS::EC2::SecurityGroupEgress", _rule_resource("out"))
     after("AWS::DynamoDB::Table", _table)
+    after("AWS::S3::Bucket", _bucket)
     after("AWS::SNS::Topic", _topic)
     after("AWS::Scheduler::Schedule", _schedule)
     patching.replace(custom_resource, "deliver_response", _remember)
