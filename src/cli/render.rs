@@ -191,9 +191,9 @@ impl View {
             let name = step.name.value.clone();
             let (kind, texts) =
                 step.kinds().first().map_or(("", Vec::new()), |(key, _, kind)| (*key, templates(*kind)));
-            let arguments = rendered.remove(&name).unwrap_or(Value::Null);
+            let given = rendered.remove(&name).unwrap_or(Value::Null);
             let late = texts.into_iter().filter_map(|text| late_text(text.value, &scope)).collect();
-            Step { name, kind, arguments: in_place(arguments, environment), late }
+            Step { name, kind, arguments: arguments::in_place(given, &environment.account, &environment.region), late }
         });
         let steps = steps.collect();
         let names = serde_json::to_value(&scope).unwrap_or_default();
@@ -251,20 +251,6 @@ fn late_text(template: &str, scope: &Context) -> Option<String> {
         return None;
     }
     render::but_late(template, scope).ok().or_else(|| Some(template.to_owned()))
-}
-
-/// What CloudFormation puts in for an account and region.
-fn in_place(value: Value, environment: &Resolved) -> Value {
-    match value {
-        Value::String(text) if text.contains("${AWS::") => text
-            .replace("${AWS::AccountId}", &environment.account)
-            .replace("${AWS::Region}", &environment.region)
-            .replace("${AWS::Partition}", "aws")
-            .into(),
-        Value::Array(items) => items.into_iter().map(|item| in_place(item, environment)).collect(),
-        Value::Object(entries) => entries.into_iter().map(|(key, value)| (key, in_place(value, environment))).collect(),
-        other => other,
-    }
 }
 
 /// Every leaf with the path to it.

@@ -40,6 +40,22 @@ pub fn render(plan: &Plan, scope: &Context) -> Result<Map<String, Value>, Box<Fi
     render::render_args(&plan.steps, scope).map_err(|error| not_rendered(&error.to_string()))
 }
 
+/// With what CloudFormation puts in for an account and region.
+pub fn in_place(value: Value, account: &str, region: &str) -> Value {
+    match value {
+        Value::String(text) if text.contains("${AWS::") => text
+            .replace("${AWS::AccountId}", account)
+            .replace("${AWS::Region}", region)
+            .replace("${AWS::Partition}", "aws")
+            .into(),
+        Value::Array(items) => items.into_iter().map(|item| in_place(item, account, region)).collect(),
+        Value::Object(entries) => {
+            entries.into_iter().map(|(key, value)| (key, in_place(value, account, region))).collect()
+        }
+        other => other,
+    }
+}
+
 /// A template that has no value in this run.
 pub fn not_rendered(said: &str) -> Box<Finding> {
     let finding = Finding::new(Code::NotRendered, said);

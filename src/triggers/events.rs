@@ -196,6 +196,24 @@ impl Event {
         Some(Rule { id, pattern, bus, words })
     }
 
+    /// The id that the plan knows it by.
+    pub fn id(&self) -> Option<String> {
+        self.rule().map(|rule| rule.id)
+    }
+
+    /// Whether EventBridge would deliver this event, as far as its pattern says.
+    pub fn takes(&self, event: &Value) -> bool {
+        if let Some(pattern) = &self.pattern {
+            return pattern::matches(pattern, event);
+        }
+        let Some(objects) = &self.s3 else { return false };
+        let at = |path: &str| event.pointer(path).and_then(Value::as_str).unwrap_or_default();
+        let key = at("/detail/object/key");
+        (at("/source"), at("/detail-type")) == ("aws.s3", "Object Created")
+            && at("/detail/bucket/name") == objects.bucket.value
+            && key.strip_prefix(objects.prefix()).is_some_and(|rest| rest.ends_with(objects.suffix()))
+    }
+
     /// As the plan and the template have it, with the objects that other pipelines take instead.
     pub fn compile(&self, except: Vec<ObjectsPlan>, pipeline: &str, space: &str) -> Option<(EventPlan, Resource)> {
         let rule = self.rule()?;

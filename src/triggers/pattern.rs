@@ -194,7 +194,7 @@ pub fn loops(pattern: &Tree, pipeline: &str) -> Option<&'static str> {
 
 /// Whether a pattern matches an event of which some fields are known. Fields that every event has match anything where
 /// they are not; a field of `detail` that is not there does not match.
-fn matches(pattern: &Tree, event: &Value) -> bool {
+pub fn matches(pattern: &Tree, event: &Value) -> bool {
     let Tree::Map(fields) = pattern else { return false };
     fields.iter().all(|(name, value)| match (name.as_str(), &value.value, event.get(&name.value)) {
         ("$or", Tree::List(items), _) => items.iter().any(|item| matches(&item.value, event)),
