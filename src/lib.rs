@@ -11,6 +11,7 @@ pub mod documents;
 pub mod drawing;
 pub mod functions;
 pub mod language;
+pub mod offline;
 pub mod source;
 pub mod steps;
 pub mod triggers;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Every folder of `src` with its floor. Folders of one floor do not know each other.
-const FLOORS: [(&str, u8); 14] = [
+const FLOORS: [(&str, u8); 15] = [
     ("source", 1),
     ("control", 1),
     ("documents", 1),
@@ -20,6 +20,7 @@ const FLOORS: [(&str, u8); 14] = [
     ("language", 4),
     ("functions", 4),
     ("compile", 5),
+    ("offline", 5),
     ("cli", 6),
 ];
 

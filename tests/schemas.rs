@@ -114,6 +114,7 @@ fn files_of(published: Published, folder: &Path) -> Vec<PathBuf> {
             Published::Project => is("dpc.yaml"),
             Published::Pipeline => is("pipeline.yaml"),
             Published::Policy => is("policy.yaml"),
+            Published::Test => folder.ends_with("tests") && path.extension().is_some_and(|end| end == "yaml"),
             Published::Type => is("type.yaml"),
             Published::Job => in_jobs && !["dpc.yaml", "pipeline.yaml", "policy.yaml"].into_iter().any(is),
         };

@@ -36,6 +36,7 @@ pub mod schedules;
 pub mod schema;
 pub mod select;
 pub mod setup;
+pub mod simulate;
 pub mod spans;
 pub mod stack_progress;
 pub mod status;
@@ -44,6 +45,7 @@ pub mod synth;
 pub mod table;
 pub mod targets;
 pub mod terminal;
+pub mod test;
 pub mod turn;
 pub mod uninstall;
 pub mod validate;
@@ -81,6 +83,10 @@ pub enum Verb {
     Graph(graph::Args),
     /// Show what every step of a run would be told, without AWS
     Render(render::Args),
+    /// Play the project's tests: given events and a clock, do the expected runs start? Without AWS
+    Test(test::Args),
+    /// Play a file of events and print what would happen, without AWS
+    Simulate(simulate::Args),
     /// Fetch the step types that the project pins, so that the rest works without AWS
     Fetch(fetch::Args),
     /// Set up what an account and region needs once
@@ -136,6 +142,8 @@ impl Verb {
             Verb::Validate(args) => validate::run(args, terminal).await,
             Verb::Graph(args) => graph::run(args, terminal).await,
             Verb::Render(args) => render::run(args, terminal).await,
+            Verb::Test(args) => test::run(args, terminal).await,
+            Verb::Simulate(args) => simulate::run(args, terminal).await,
             Verb::Fetch(args) => fetch::run(args, terminal).await,
             Verb::Setup(args) => setup::run(args, terminal).await,
             Verb::Diff(args) => diff::run(args, terminal).await,

@@ -24,6 +24,8 @@ enum File {
     Policy,
     /// jobs/<name>.yaml
     Job,
+    /// tests/<name>.yaml
+    Test,
     /// type.yaml, of a step type
     Type,
 }
@@ -35,6 +37,7 @@ pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
         File::Pipeline => Published::Pipeline,
         File::Policy => Published::Policy,
         File::Job => Published::Job,
+        File::Test => Published::Test,
         File::Type => Published::Type,
     };
     terminal.data(&published.text());

@@ -35,6 +35,9 @@ pub struct ProjectFile {
     /// Globs of the project's job files, relative to the dpc.yaml. Default: `jobs/*.yaml`.
     #[serde(default)]
     pub jobs: Vec<Spanned<String>>,
+    /// Globs of the project's tests, relative to the dpc.yaml. Default: `tests/*.yaml`.
+    #[serde(default)]
+    pub tests: Vec<Spanned<String>>,
     /// File with the organisation's rules, relative to the dpc.yaml. Default: `policy.yaml`, if there is one.
     pub policy: Option<Spanned<String>>,
     /// The central account, where pipelines of different accounts learn of each other.

@@ -15,6 +15,7 @@ pub mod policy;
 pub mod project;
 pub mod raw;
 pub mod rules;
+pub mod scenario;
 pub mod schemas;
 pub mod values;
 pub mod vars;

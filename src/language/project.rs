@@ -9,6 +9,7 @@
 
 mod disk;
 mod folder;
+mod scenarios;
 mod types;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ use crate::steps::Step;
 pub use crate::language::environment::{Central, EnvironmentChoice, Resolved};
 pub use crate::language::folder::{Folder, FolderFile};
 pub use disk::find_root;
+pub use scenarios::scenarios;
 pub use types::{Pin, keep};
 
 /// The project's own file.
@@ -64,6 +66,8 @@ pub struct Project {
     pub environment: Option<Resolved>,
     /// What every role that is made there must be like.
     pub demands: Iam,
+    /// Globs of its tests; none where it does not say.
+    pub tests: Vec<Spanned<String>>,
     /// Pipelines that could be read, sorted by path. One with findings may be among them.
     pub pipelines: Vec<Pipeline>,
 }
@@ -334,7 +338,13 @@ impl Workspace {
         }
         rules::project(&pipelines, &mut loaded.findings);
         loaded.project =
-            Some(Project { name: project.project.value.clone(), environment, demands: defaults.demands, pipelines });
+            Some(Project {
+                name: project.project.value.clone(),
+                environment,
+                demands: defaults.demands,
+                tests: project.tests.clone(),
+                pipelines,
+            });
         loaded
     }
 }

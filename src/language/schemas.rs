@@ -10,6 +10,7 @@ use crate::language::decode::schema_of;
 use crate::language::jobs;
 use crate::language::manifest::{Manifest, ProjectFile};
 use crate::language::policy::PolicyFile;
+use crate::language::scenario::ScenarioFile;
 use crate::steps::uses::StepType;
 
 /// A published schema.
@@ -23,14 +24,22 @@ pub enum Published {
     Policy,
     /// Of `jobs/<name>.yaml`.
     Job,
+    /// Of `tests/<name>.yaml`.
+    Test,
     /// Of `type.yaml`.
     Type,
 }
 
 impl Published {
     /// All of them.
-    pub const ALL: [Published; 5] =
-        [Published::Project, Published::Pipeline, Published::Policy, Published::Job, Published::Type];
+    pub const ALL: [Published; 6] = [
+        Published::Project,
+        Published::Pipeline,
+        Published::Policy,
+        Published::Job,
+        Published::Test,
+        Published::Type,
+    ];
 
     /// The name of its file in `schemas/`.
     pub fn file_name(self) -> &'static str {
@@ -39,6 +48,7 @@ impl Published {
             Published::Pipeline => "pipeline.schema.json",
             Published::Policy => "policy.schema.json",
             Published::Job => "job.schema.json",
+            Published::Test => "test.schema.json",
             Published::Type => "type.schema.json",
         }
     }
@@ -50,6 +60,7 @@ impl Published {
             Published::Pipeline => schema_of::<Manifest>(),
             Published::Policy => schema_of::<PolicyFile>(),
             Published::Job => jobs::schema(),
+            Published::Test => schema_of::<ScenarioFile>(),
             Published::Type => schema_of::<StepType>(),
         }
     }
@@ -62,6 +73,7 @@ impl Published {
             Published::Pipeline => "pipeline.yaml",
             Published::Policy => "policy.yaml",
             Published::Job => "jobs/<name>.yaml",
+            Published::Test => "tests/<name>.yaml",
             Published::Type => "type.yaml",
         };
         schema.insert("title".to_owned(), json!(title));

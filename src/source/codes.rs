@@ -2,7 +2,7 @@
 //!
 //! DPC0xx reading files and YAML, DPC1xx shape (keys and types), DPC2xx project and environments, DPC3xx pipelines,
 //! triggers and time, DPC4xx steps and templates, DPC5xx what was compiled (limits, state graph, permissions), DPC6xx
-//! AWS and deployment, DPC7xx runs. A number is never used twice, not even after its code is gone.
+//! AWS and deployment, DPC7xx runs, DPC8xx tests of a project. A number is never used twice, not even after its code is gone.
 
 macro_rules! codes {
     ($($variant:ident = $number:literal $title:literal;)*) => {
@@ -319,4 +319,19 @@ codes! {
     NewerMessage = "797" "central account is older than an account";
     FactTooLarge = "798" "what a run rests on is too large";
     NoCentral = "799" "account knows no central account";
+
+    // 8xx: tests of a project, without AWS.
+    NoTests = "800" "there is no test to run";
+    BadTestTime = "801" "not a time in a test";
+    BadTestEvent = "802" "not an event in a test";
+    UnknownInTest = "803" "name is unknown to a test";
+    BadGiven = "804" "pipeline cannot be given like this";
+    RunMissing = "805" "expected run did not start";
+    RunDiffers = "806" "run started otherwise than expected";
+    RunUnexpected = "807" "run started that was not expected";
+    RunOutOfOrder = "808" "runs started in another order";
+    NotWaiting = "809" "partition does not wait as expected";
+    EndlessTest = "810" "test does not come to an end";
+    ExpectsNothing = "811" "test expects nothing";
+    RefusedInTest = "812" "pipeline of a test would be refused";
 }

@@ -101,6 +101,24 @@ pub fn jobs(root: &Path, globs: &[Spanned<String>], default: bool, findings: &mu
     found
 }
 
+/// The files that a glob names, sorted.
+///
+/// # Errors
+/// It is no pattern, or leads out of the project.
+pub fn matching_glob(root: &Path, glob: &Spanned<String>) -> Result<Vec<String>, Box<Finding>> {
+    let mut found = matching(root, glob, &matcher(glob)?);
+    found.sort();
+    Ok(found)
+}
+
+/// The files that a pattern of our own names, sorted.
+pub fn below(root: &Path, glob: &str) -> Vec<String> {
+    let Ok(matcher) = GlobBuilder::new(glob).literal_separator(true).build() else { return Vec::new() };
+    let mut found = matching(root, glob, &matcher.compile_matcher());
+    found.sort();
+    found
+}
+
 fn matcher(glob: &Spanned<String>) -> Result<GlobMatcher, Box<Finding>> {
     let refused = |why: String| {
         let message = format!("`{}` is not a pattern of pipeline files: {why}", glob.value);
