@@ -34,7 +34,7 @@ fn init_writes_a_project_that_is_fine_as_it_is() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     let written = text(&output.stdout);
     assert!(written.lines().all(|path| folder.join(path).is_file()), "{written}");
-    assert_eq!(written.lines().filter(|path| !path.contains("/.schemas/")).count(), 6);
+    assert_eq!(written.lines().filter(|path| !path.contains("/.schemas/")).count(), 7);
     assert!(text(&output.stderr).contains("dpc deploy hello"));
 
     let project = folder.join("my-team");
@@ -76,6 +76,10 @@ fn every_template_is_fine_as_it_is() {
             (output.status.code(), said.as_str()),
             (Some(0), format!("{pipelines}, for {environments}\n").as_str())
         );
+        if project.join("tests").is_dir() {
+            let output = dpc(&project, &["test"]);
+            assert!(output.status.success(), "{template}: {}{}", text(&output.stdout), text(&output.stderr));
+        }
         let output = dpc(&project, &["synth", "--out", "out", "--env", "dev"]);
         assert!(output.status.success(), "{template}: {}", text(&output.stderr));
     }

@@ -42,6 +42,7 @@ pub const TEMPLATES: &[Template] = &[
             ("hello/src/count.py", text!("spark/hello/src/count.py"), false),
             ("hello/src/poem.txt", text!("spark/hello/src/poem.txt"), false),
             ("hello/src/report.sh", text!("spark/hello/src/report.sh"), true),
+            ("tests/hello.yaml", text!("spark/tests/hello.yaml"), false),
         ],
     },
     Template {
@@ -91,6 +92,7 @@ pub const TEMPLATES: &[Template] = &[
             ("prices/src/fetch.sh", text!("fallback/prices/src/fetch.sh"), true),
             ("prices-fallback/pipeline.yaml", text!("fallback/prices-fallback/pipeline.yaml"), false),
             ("prices-fallback/src/estimate.sh", text!("fallback/prices-fallback/src/estimate.sh"), true),
+            ("tests/prices.yaml", text!("fallback/tests/prices.yaml"), false),
         ],
     },
     Template {
