@@ -110,6 +110,7 @@ fn a_simulation_tells_what_happens_and_who_waits() {
     let expected = "neither alone is enough: from 2026-11-22 00:00, Europe/Berlin\n  \
                     2026-11-22 03:40  listings/2026-11-21/1 starts\n  \
                     2026-11-22 03:40  listings/2026-11-21/1 SUCCEEDED\n  in the end\n    \
+                    month-end/2026-11-21 waits for pipeline-x/2026-11-21, which has not run\n    \
                     pipeline-x/2026-11-21 waits for searches/2026-11-21, which has not run\n";
     assert_eq!(stdout(&output), expected);
 
