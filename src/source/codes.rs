@@ -314,6 +314,7 @@ codes! {
     NotKnown = "790" "pipeline is not registered at the central account";
     ForeignPartition = "791" "partition is not one of the registered pipeline";
     BadMark = "792" "status cannot be marked";
+    UnreadableRow = "794" "row of the central table cannot be read";
     BadReservation = "795" "partitions cannot be reserved";
     BadMessage = "796" "message to the central account cannot be read";
     NewerMessage = "797" "central account is older than an account";

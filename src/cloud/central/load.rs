@@ -56,7 +56,11 @@ pub async fn look<R: Rows, T>(
 /// Whatever AWS refuses; rows that cannot be read.
 pub async fn load<R: Rows>(rows: &R, space: &str, snapshot: &mut Snapshot, missing: &Missing) -> CloudResult<()> {
     let plan = Plan::of(space, missing);
-    let found = rows.ranges(&plan.ranges).await?;
+    let wanted: Vec<_> = plan.received.iter().map(|pipeline| keys::received(space, pipeline)).collect();
+    let received = async { if wanted.is_empty() { Ok(Vec::new()) } else { rows.get(&wanted).await } };
+    let ranges = async { if plan.ranges.is_empty() { Ok(Vec::new()) } else { rows.ranges(&plan.ranges).await } };
+    // At the same time: a decision is as slow as its questions, one after the other.
+    let (found, received) = tokio::try_join!(ranges, received)?;
     let mut found = found.into_iter();
     for (pipeline, window) in &plan.timed {
         let mut runs = Vec::new();
@@ -77,13 +81,9 @@ pub async fn load<R: Rows>(rows: &R, space: &str, snapshot: &mut Snapshot, missi
     for ((pipeline, label), facts) in partitions {
         snapshot.load(&pipeline, &label, facts);
     }
-    if !plan.received.is_empty() {
-        let wanted: Vec<_> = plan.received.iter().map(|pipeline| keys::received(space, pipeline)).collect();
-        let found = rows.get(&wanted).await?;
-        for (pipeline, key) in plan.received.iter().zip(&wanted) {
-            let row = found.iter().find(|row| row.key == *key);
-            snapshot.load_received(pipeline, row.map(read).transpose()?);
-        }
+    for (pipeline, key) in plan.received.iter().zip(&wanted) {
+        let row = received.iter().find(|row| row.key == *key);
+        snapshot.load_received(pipeline, row.map(read).transpose()?);
     }
     Ok(())
 }

@@ -275,7 +275,7 @@ fn unwritable(error: &aws_sdk_dynamodb::error::BuildError) -> Box<Finding> {
 /// A row that dpc cannot read.
 pub fn unreadable(table: &str, key: &Key, wrong: &str) -> Box<Finding> {
     let message = format!("row `{}`, `{}` of table `{table}` cannot be read: {wrong}", key.pk, key.sk);
-    let finding = Finding::new(Code::AwsRefused, message).why("somebody or another version of dpc has written it");
+    let finding = Finding::new(Code::UnreadableRow, message).why("somebody or another version of dpc has written it");
     Box::new(finding.help("see docs/central.md for the layout"))
 }
 

@@ -25,8 +25,15 @@ use crate::source::{Code, Finding};
 
 /// What Lambda is left for the answer, and a message for its last write.
 const RESERVE: SignedDuration = SignedDuration::from_secs(8);
-/// How often a message may kill what deals with it.
+/// How often a message may kill what deals with it, or meet a row that cannot be read.
 const DEATHS: u32 = 3;
+/// Characters of a reason: message and attributes together have the limit that the message had alone.
+const REASON: usize = 1_000;
+/// How often a message may fail. One less than the queue allows: left to the queue, those behind it would go to the dead
+/// letters with it, because they have come as often, and without a reason.
+const LAST: u32 = 9;
+/// How often a sweep is tried; the next one is never far.
+const SWEEPS: u32 = 3;
 /// Spaces that are kept in memory from batch to batch. A name of a space is what an account says it is.
 const DESKS: usize = 100;
 /// The queue's own time until a message comes again is that of a function that hangs. After a failure it is this, and longer
@@ -85,14 +92,14 @@ impl<R: Rows, O: Outside> Central<R, O> {
             Ok(Ok(())) => Ok(()),
             Ok(Err(finding)) => {
                 self.desks.borrow_mut().clear();
-                tracing::error!(
-                    code = finding.code.id(),
-                    message = record.id,
-                    received = record.received,
-                    "{}",
-                    finding.message
-                );
-                Err(Failure::Retry)
+                let received = record.received;
+                tracing::error!(code = finding.code.id(), message = record.id, received, "{}", finding.message);
+                // A row that cannot be read stays so. All else may be an outage, which every message would meet.
+                let last = if finding.code == Code::UnreadableRow { DEATHS } else { LAST };
+                if received < last {
+                    return Err(Failure::Retry);
+                }
+                self.bury(record, &finding).await.map_err(|_| Failure::Retry)
             }
             Err(died) => {
                 self.desks.borrow_mut().clear();
@@ -110,11 +117,15 @@ impl<R: Rows, O: Outside> Central<R, O> {
 
     async fn dispatch(&self, record: &Record, deadline: Timestamp) -> CloudResult<()> {
         match Letter::of(&record.body) {
+            Letter::Sweep if record.received > SWEEPS => {
+                self.outside.count(Metric::NeedsAttention, "a sweep did not come to its end");
+                Ok(())
+            }
             Letter::Sweep => self.sweep(deadline).await,
             Letter::Message { account, message } => {
                 let mut desk = self.desk(&message.space).await?;
                 let decided = self.decide(&mut desk, &message, &account, deadline).await?;
-                self.desks.borrow_mut().insert(message.space.clone(), desk);
+                self.put_back(desk);
                 match decided {
                     Decided::Done => Ok(()),
                     Decided::Rejected(refusal) => {
@@ -146,6 +157,13 @@ impl<R: Rows, O: Outside> Central<R, O> {
         Desk::read(&self.rows, space).await
     }
 
+    /// Keeps a desk for the next message, if what lies on it is in the table.
+    pub fn put_back(&self, desk: Desk) {
+        if !desk.spoiled {
+            self.desks.borrow_mut().insert(desk.space.name().to_owned(), desk);
+        }
+    }
+
     /// Puts a message among the dead letters, and calls a person.
     async fn bury(&self, record: &Record, finding: &Finding) -> CloudResult<()> {
         tracing::error!(code = finding.code.id(), why = finding.why, message = record.id, "{}", finding.message);
@@ -155,7 +173,7 @@ impl<R: Rows, O: Outside> Central<R, O> {
             id: record.id.clone(),
             body: record.body.clone(),
             code: finding.code.id(),
-            reason: reason.join("; "),
+            reason: reason.join("; ").chars().take(REASON).collect(),
         };
         self.outside.bury(&letter).await?;
         self.outside.count(Metric::NeedsAttention, &format!("{}: {}", finding.code.id(), finding.message));
@@ -191,10 +209,10 @@ enum Failure {
     Retry,
 }
 
-/// Seconds until a message that has failed comes again: 2, 4, 8, up to five minutes. With the ten times that the queue gives
-/// it, half an hour.
+/// Seconds until a message that has failed comes again: 2, 8, 32, at most ten minutes. With its nine times that makes three
+/// quarters of an hour.
 fn pause(received: u32) -> u32 {
-    SOON.saturating_mul(1 << received.saturating_sub(1).min(8)).min(300)
+    SOON.saturating_mul(4_u32.saturating_pow(received.saturating_sub(1))).min(600)
 }
 
 /// Runs a future and catches its panic.

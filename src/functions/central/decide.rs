@@ -113,29 +113,29 @@ impl<R: Rows, O: Outside> Central<R, O> {
             if !batch.missing.keys.is_empty() {
                 desk.load(&self.rows, &batch.missing).await?;
             } else if batch.more {
-                self.finish(desk, std::mem::take(&mut sheet), Sheet::default()).await?;
-                self.publish(desk, std::mem::take(&mut due)).await?;
+                let left_out = self.finish(desk, std::mem::take(&mut sheet), Sheet::default()).await?;
+                self.publish(desk, written(desk, std::mem::take(&mut due), &left_out)).await?;
             } else {
                 desk.note(&mut last, after);
-                self.finish(desk, sheet, last).await?;
-                return self.publish(desk, due).await;
+                let left_out = self.finish(desk, sheet, last).await?;
+                return self.publish(desk, written(desk, due, &left_out)).await;
             }
         }
         Err(Box::new(Finding::new(Code::AwsRefused, "a decision does not end").help("this is a bug of dpc")))
     }
 
     /// Writes, and says what is too large to be written.
-    async fn finish(&self, desk: &mut Desk, sheet: Sheet, last: Sheet) -> CloudResult<()> {
+    async fn finish(&self, desk: &mut Desk, sheet: Sheet, last: Sheet) -> CloudResult<Vec<central::Key>> {
         match desk.write(&self.rows, sheet, last).await? {
-            Written::Done => Ok(()),
+            Written::Done => Ok(Vec::new()),
             Written::Lost => Err(lost()),
             Written::TooLarge(rows) => {
-                for (key, size) in rows {
-                    let why = too_large(&key, size);
+                for (key, size) in &rows {
+                    let why = too_large(key, *size);
                     tracing::error!(code = Code::FactTooLarge.id(), "{why}");
                     self.outside.count(Metric::NeedsAttention, &why);
                 }
-                Ok(())
+                Ok(rows.into_iter().map(|(key, _)| key).collect())
             }
         }
     }
@@ -174,7 +174,7 @@ impl<R: Rows, O: Outside> Central<R, O> {
             let (row, replaces) = self.answer_row(&answer).await?;
             sheet.put(row, replaces);
         }
-        self.finish(desk, sheet, Sheet::default()).await
+        self.finish(desk, sheet, Sheet::default()).await.map(|_| ())
     }
 
     /// Answers a message that makes no sense, if somebody waits for an answer.
@@ -204,6 +204,12 @@ impl<R: Rows, O: Outside> Central<R, O> {
         row.expires = self.outside.now().checked_add(ANSWERS).ok();
         Ok((row, replaces))
     }
+}
+
+/// The fires that have been written.
+fn written(desk: &Desk, due: Vec<Due>, left_out: &[central::Key]) -> Vec<Due> {
+    let space = desk.space.name();
+    due.into_iter().filter(|due| !left_out.contains(&keys::fire(space, &due.pipeline, &due.label))).collect()
 }
 
 /// What is said of a row that the table does not take.
@@ -243,10 +249,16 @@ fn unusable(body: &Body) -> Option<Refusal> {
         Body::Reserve(reserve) => (&reserve.pipeline, &reserve.partitions),
         Body::Cancel { .. } | Body::Hello => return None,
     };
-    let wrong = std::iter::once(pipeline).chain(labels.iter().map(String::as_str)).find(|name| !is_name(name))?;
+    // It becomes part of the ARN of a bus.
+    let region = match &body {
+        Body::Register(registration) => Some(registration.region.as_str()),
+        _ => None,
+    };
+    let names = std::iter::once(pipeline).chain(labels.iter().map(String::as_str)).chain(region);
+    let wrong = names.into_iter().find(|name| !is_name(name))?;
     Some(Refusal {
         code: Code::BadMessage.id().to_owned(),
-        message: format!("a message to the central account cannot be read: `{wrong}` is no pipeline and no partition"),
+        message: format!("a message to the central account cannot be read: `{wrong}` is no name"),
         help: None,
     })
 }

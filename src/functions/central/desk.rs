@@ -29,6 +29,8 @@ pub struct Desk {
     pub snapshot: Snapshot,
     /// Whether the counter has been compared in this batch.
     fresh: bool,
+    /// Something lies on it that could not be written.
+    pub spoiled: bool,
 }
 
 /// What is written together, once it is known what follows from it.
@@ -61,7 +63,7 @@ impl Desk {
     /// Whatever AWS refuses; rows that cannot be read.
     pub async fn read<R: Rows>(rows: &R, space: &str) -> CloudResult<Self> {
         let (space, version) = central::space(rows, space).await?;
-        Ok(Self { space, counter: Counter(version), snapshot: Snapshot::partial(), fresh: true })
+        Ok(Self { space, counter: Counter(version), snapshot: Snapshot::partial(), fresh: true, spoiled: false })
     }
 
     /// At the end of a batch: what others may write before the next one is forgotten.
@@ -142,6 +144,7 @@ impl Desk {
         if of_space {
             self.counter.0 += u64::from(bumps(&all, self.space.name()));
         }
+        self.spoiled |= !too_large.is_empty();
         Ok(if too_large.is_empty() { Written::Done } else { Written::TooLarge(too_large) })
     }
 
@@ -166,7 +169,8 @@ impl Desk {
         Ok(if fits { Fitting::Together(made) } else { Fitting::Apart })
     }
 
-    /// In several transactions. What is too large for a row is left out, and so is `last`: the sweep comes back to it.
+    /// In several transactions. What is too large for a row is left out, and of `last` all but the answer: the sweep comes back
+    /// to it.
     fn apart(&self, sheet: &Sheet, last: &Sheet) -> CloudResult<(Vec<Vec<Write>>, Vec<(central::Key, usize)>)> {
         let made = |sheet: &Sheet, counter: Counter| {
             let made = rows_of(self.space.name(), counter, &sheet.writes, &sheet.released);
@@ -193,11 +197,8 @@ impl Desk {
                 part.push(write);
             }
         }
-        if too_large.is_empty() {
-            for some in made(last, counter)?.chunks(TOGETHER) {
-                parts.push(some.to_vec());
-            }
-        }
+        let last = if too_large.is_empty() { made(last, counter)? } else { last.others.clone() };
+        parts.extend(last.chunks(TOGETHER).map(<[Write]>::to_vec));
         Ok((parts, too_large))
     }
 }

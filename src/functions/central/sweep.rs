@@ -88,7 +88,7 @@ impl<R: Rows, O: Outside> Central<R, O> {
             let outcome = async {
                 let mut desk = self.desk(space).await?;
                 self.take_up(&mut desk, &row, deadline).await?;
-                self.desks.borrow_mut().insert(space.to_owned(), desk);
+                self.put_back(desk);
                 CloudResult::Ok(())
             };
             let outcome = outcome.await;
@@ -154,7 +154,7 @@ impl<R: Rows, O: Outside> Central<R, O> {
         let outcome = async {
             let mut desk = self.desk(space).await?;
             self.publish_again(&mut desk, due).await?;
-            self.desks.borrow_mut().insert(space.to_owned(), desk);
+            self.put_back(desk);
             CloudResult::Ok(())
         };
         let outcome = outcome.await;
