@@ -63,3 +63,30 @@ fn an_environment_is_named_or_the_only_one() {
     assert_eq!(unknown, "error[DPC213]: there is no environment `prd` in `dpc.yaml`");
     assert_eq!(first(EnvironmentChoice::Any), "");
 }
+
+/// A type of S3 is read from the project's copy of it, as long as that is the one that was pinned.
+#[test]
+fn a_pinned_step_type_is_read_from_its_copy() {
+    use dpc::control::archive::{Entry, pack};
+    let folder = std::env::temp_dir().join(format!("dpc-language-{}", std::process::id()));
+    let _absent = std::fs::remove_dir_all(&folder);
+    let definition = "definition: { StartAt: a, States: { a: { Type: Pass, End: true } } }";
+    let text = format!("name: noop\nwith: {{ properties: {{ n: {{ type: integer }} }} }}\n{definition}\n");
+    let archive = pack([Entry { path: "type.yaml", executable: false, bytes: text.as_bytes() }]);
+    let uses = format!("{{ type: \"s3://team/noop.tar.gz\", sha256: {} }}", archive.sha256);
+    let write = |path: &str, bytes: &[u8]| {
+        let path = folder.join(path);
+        std::fs::create_dir_all(path.parent().expect("it lies in the folder")).expect("it can be made");
+        std::fs::write(path, bytes).expect("it can be written");
+    };
+    write("dpc.yaml", b"project: p\nenvironments: { prod: { account: \"111111111111\", region: eu-central-1 } }\n");
+    write("p/pipeline.yaml", format!("name: p\nsteps: [{{ name: a, uses: {uses}, with: {{ n: 1 }} }}]\n").as_bytes());
+    let first = || said(&load(&folder, &EnvironmentChoice::Only)).lines().next().unwrap_or_default().to_owned();
+    let copy = format!(".dpc/types/{}.tar.gz", archive.sha256);
+    assert_eq!(first(), "error[DPC382]: step type `s3://team/noop.tar.gz` is not here yet");
+    write(&copy, &archive.bytes);
+    assert_eq!(first(), "");
+    write(&copy, b"something else");
+    assert_eq!(first(), "error[DPC382]: step type `s3://team/noop.tar.gz` is not here yet");
+    let _gone = std::fs::remove_dir_all(&folder);
+}

@@ -109,7 +109,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{Entry, function, pack};
+    use super::{Entry, file, function, pack};
 
     const A: Entry<'_> = Entry { path: "src/a.py", executable: false, bytes: b"print(1)\n" };
     const B: Entry<'_> = Entry { path: "src/b.sh", executable: true, bytes: b"echo 1\n" };
@@ -168,5 +168,23 @@ mod tests {
         let mut content = Vec::new();
         file.read_to_end(&mut content).expect("content");
         assert_eq!(content, b"\x7fELF");
+    }
+
+    #[test]
+    fn one_file_is_read_from_the_top_or_the_only_folder() {
+        let of = |path: &str| {
+            pack([
+                Entry { path, executable: false, bytes: b"name: x" },
+                Entry { path: "z", executable: true, bytes: b"" },
+            ])
+        };
+        let read = |path: &str| file(&of(path).bytes, "type.yaml", 100);
+        assert_eq!(read("type.yaml").expect("it is there"), b"name: x");
+        assert_eq!(read("quality/type.yaml").expect("it is there"), b"name: x");
+        assert!(read("a/b/type.yaml").is_err(), "too deep");
+        assert_eq!(read("other.yaml").expect_err("it is not there"), "there is no `type.yaml` in it");
+        assert!(file(&of("type.yaml").bytes, "type.yaml", 3).is_err(), "too large");
+        assert!(file(b"no archive", "type.yaml", 100).is_err());
+        assert!(file(&[], "type.yaml", 100).is_err());
     }
 }
