@@ -47,3 +47,6 @@ mod report;
 mod reserve;
 pub mod space;
 pub mod store;
+
+#[cfg(test)]
+mod tests;

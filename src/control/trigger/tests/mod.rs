@@ -1,0 +1,5 @@
+//! The engine, driven without an account: readable histories, random ones, and a model to compare with.
+
+mod histories;
+mod notation;
+mod world;
