@@ -19,7 +19,7 @@ BENCH_NODE := benches/node_modules/.package-lock.json
 JUDGED := target/judged
 CARGO_FLAGS := --locked
 
-.PHONY: help demo test lint unit emulator judge bench fuzz pins clean
+.PHONY: help demo test lint unit emulator judge bench fuzz histories pins clean
 
 help:
 	@echo "make demo    a pipeline from check to tear-down, on an emulated AWS account"
@@ -29,6 +29,7 @@ help:
 	@echo "make emulator  the emulator's own tests"
 	@echo "make judge   other people's linters, and our own, on every template that dpc writes"
 	@echo "make bench   dpc and two peers on 1, 100, 700 and 10,000 pipelines; how step graphs are lowered"
+	@echo "make histories  the trigger engine on 1,000,000 random histories, against a model"
 	@echo "make fuzz    ten minutes of broken files"
 	@echo "make clean   forget everything that was built or set up"
 
@@ -44,6 +45,7 @@ lint:
 
 unit: $(EMULATOR)
 	cargo test --quiet $(CARGO_FLAGS)
+	$(MAKE) histories HISTORIES=100000
 
 emulator: $(EMULATOR)
 	cd tests/emulator && ../../.venv/emulator/bin/python -m unittest discover --top-level-directory . --start-directory tests
@@ -59,6 +61,12 @@ bench: $(BENCHES) $(BENCH_NODE)
 	cargo build --quiet $(CARGO_FLAGS) --release --bin dpc
 	benches/run target/release/dpc $(BENCH)
 	cargo run --quiet $(CARGO_FLAGS) --example dag_lowering
+
+# HISTORIES=100000 asks for fewer; a failure names the seed that DPC_HISTORY takes.
+HISTORIES := 1000000
+histories:
+	DPC_HISTORIES=$(HISTORIES) cargo test --quiet $(CARGO_FLAGS) --manifest-path tests/histories/Cargo.toml \
+	  --target-dir target/histories -- --nocapture
 
 # Also for the seconds that FUZZ_SECONDS says; a failure names the seed that DPC_FUZZ_SEED takes.
 FUZZ_SECONDS := 600

@@ -28,6 +28,8 @@ pub(super) struct Root {
 #[derive(Clone, Debug)]
 pub(super) struct Behind {
     pub leaf: usize,
+    /// Which of its runs.
+    root: usize,
     /// What it rests on.
     pub has: Rest,
     /// What another rests on.
@@ -110,10 +112,16 @@ impl Ancestry {
             }
             for (at, node) in named {
                 let (Some(root), Some(rest)) = (roots.get(*at), self.nodes.get(*node)) else { continue };
-                let known = found.iter().any(|behind| behind.leaf == root.leaf && behind.has.is_about(rest));
+                let known = found.iter().any(|behind| behind.root == *at && behind.has.is_about(rest));
                 if rest.order() < newest.order() && !known {
                     let between = self.between(root.node, rest);
-                    found.push(Behind { leaf: root.leaf, has: rest.clone(), newest: newest.clone(), between });
+                    found.push(Behind {
+                        leaf: root.leaf,
+                        root: *at,
+                        has: rest.clone(),
+                        newest: newest.clone(),
+                        between,
+                    });
                 }
             }
         }

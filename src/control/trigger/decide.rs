@@ -214,7 +214,7 @@ impl<'a> Look<'a> {
             };
             match rows.seen(skipped) {
                 Seen::Stand(stand) if look.holds && stand.satisfies(leaf) => {
-                    if reserve::holding(self.space, &places.pipeline, label).is_some() {
+                    if reserve::holding(self.space, &places.pipeline, label, !places.alone).is_some() {
                         look.holds = false;
                     }
                     look.rests.push(rest(places, place, label, &stand));
@@ -276,7 +276,7 @@ impl<'a> Look<'a> {
     pub fn unsettled(&self, rest: &Rest) -> Result<bool, Missing> {
         let Some(node) = self.space.node(&rest.pipeline) else { return Ok(false) };
         let own = if node.is_timed() { NONE } else { rest.label.as_str() };
-        if self.at_work(node, rest)? || reserve::holding(self.space, &rest.pipeline, own).is_some() {
+        if self.at_work(node, rest)? || reserve::holding(self.space, &rest.pipeline, own, !rest.alone).is_some() {
             return Ok(true);
         }
         if rest.alone {

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::decide::{Decision, LeafLook, Look, end, same};
 use super::fact::{FireRecord, Rest, Signed, Version};
 use super::look::{self, Rows};
-use super::mapping::Places;
+use super::mapping::{Places, is_alone};
 use super::process::Touched;
 use super::reach::{Reach, Spot};
 use super::reserve;
@@ -260,7 +260,7 @@ fn partitions(look: &Look<'_>, leaf: &Leaf, places: &Places) -> Result<Vec<Seen>
 
 fn seen(space: &Space, node: &Node, leaf: &Leaf, rows: &Rows<'_>, label: &str) -> Seen {
     let pipeline = &node.row.registration.pipeline;
-    let reserved = reserve::holding(space, pipeline, label).map(|one| Turn::Reserved(one.id.clone()));
+    let reserved = reserve::holding(space, pipeline, label, !is_alone(leaf)).map(|one| Turn::Reserved(one.id.clone()));
     let mut seen = Seen {
         pipeline: pipeline.clone(),
         label: label.to_owned(),

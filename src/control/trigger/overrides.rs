@@ -31,7 +31,7 @@ pub(super) fn apply(space: &Space, snapshot: &Snapshot, asked: &Override) -> Res
     }
     if let Change::Mark(Status::Queued | Status::Running) = asked.change {
         let message = "a partition cannot be marked as queued or running".to_owned();
-        return refused("DPC796", message, "mark it as SUCCEEDED, FAILED, TIMED_OUT, ABORTED or SKIPPED");
+        return refused("DPC792", message, "mark it as SUCCEEDED, FAILED, TIMED_OUT, ABORTED or SKIPPED");
     }
     let window = node.is_timed().then_some(None);
     let facts = snapshot.partition(name, &asked.partition)?;

@@ -84,11 +84,11 @@ fn owner(known: Option<&Registered>, asked: &Registration, account: &str) -> Res
     let name = &asked.pipeline;
     if row.account != account {
         let message = format!("pipeline `{name}` belongs to account {} already", row.account);
-        return Err(refusal("DPC789", message, "choose another name, or another space for this environment"));
+        return Err(refusal("DPC785", message, "choose another name, or another space for this environment"));
     }
     if row.registration.region != asked.region {
         let message = format!("pipeline `{name}` is deployed in {} already", row.registration.region);
-        return Err(refusal("DPC789", message, "destroy it there first, or choose another name"));
+        return Err(refusal("DPC785", message, "destroy it there first, or choose another name"));
     }
     Ok(())
 }
@@ -101,7 +101,7 @@ fn fits(space: &Space, asked: &Registration, spec: &PartitionSpec) -> Result<Vec
         if *name == asked.pipeline {
             if !is_alone(leaf) {
                 let message = format!("pipeline `{name}` waits for its own run of the same partition");
-                return Err(refusal("DPC792", message, "let it look at an older partition with an `offset`"));
+                return Err(refusal("DPC786", message, "let it look at an older partition with an `offset`"));
             }
             continue;
         }
@@ -112,7 +112,7 @@ fn fits(space: &Space, asked: &Registration, spec: &PartitionSpec) -> Result<Vec
         let Some(theirs) = &up.spec else { continue };
         if let Err((why, help)) = nesting(theirs, spec) {
             let message = format!("partitions of `{name}` and `{}` do not fit together: {why}", asked.pipeline);
-            return Err(refusal("DPC793", message, &help));
+            return Err(refusal("DPC787", message, &help));
         }
     }
     for name in space.downstream(&asked.pipeline) {
@@ -143,7 +143,7 @@ fn regranulated(
     let names: Vec<String> = waiting.iter().map(|name| format!("`{name}`")).collect();
     let message =
         format!("the partitions of `{}` cannot change while others wait for it: {}", asked.pipeline, names.join(", "));
-    Err(refusal("DPC794", message, "deploy it under a new name, and let them wait for that one"))
+    Err(refusal("DPC788", message, "deploy it under a new name, and let them wait for that one"))
 }
 
 /// Whether it would wait for itself in the end.
@@ -181,7 +181,7 @@ fn circle(space: &Space, asked: &Registration, spec: &PartitionSpec) -> Result<(
         let path: Vec<String> = first.into_iter().chain(along.iter().map(|edge| edge.up)).map(named).collect();
         let message = format!("pipelines wait for each other: {}", path.join(" → "));
         let help = "remove one of these conditions, or let it look at an older partition with an `offset`";
-        return Err(refusal("DPC792", message, help));
+        return Err(refusal("DPC786", message, help));
     }
     Ok(())
 }

@@ -11,12 +11,12 @@ use super::store::{NONE, Write};
 use crate::control::message::{Refusal, Reserve};
 
 /// The reservation that holds a (pipeline, partition) back: its own, or that of what it is made from. One leaf with `offset` or
-/// `last` may lie between.
-pub(super) fn holding<'a>(space: &'a Space, pipeline: &str, label: &str) -> Option<&'a Reservation> {
+/// `last` may lie on the way from the downstream that asks: not here any more if its own leaf was one.
+pub(super) fn holding<'a>(space: &'a Space, pipeline: &str, label: &str, may_leap: bool) -> Option<&'a Reservation> {
     let mut open = space.reservations().filter(|one| !one.closed && !one.waiting.is_empty()).peekable();
     open.peek()?;
     let all: Vec<&Reservation> = open.collect();
-    all.into_iter().find(|one| one.holds(pipeline, label) || above(space, one, pipeline, label, true))
+    all.into_iter().find(|one| one.holds(pipeline, label) || above(space, one, pipeline, label, may_leap))
 }
 
 /// Whether one of the upstreams is held back by it, and this pipeline is going to run because of it.

@@ -27,13 +27,15 @@ pub struct World {
     pub published: Vec<Published>,
     /// Fires that were recorded as done.
     pub muted: Vec<Published>,
+    /// Every fire that was written, muted ones too.
+    pub recorded: Vec<Published>,
     pub count: usize,
 }
 
 impl World {
     pub fn new(now: Timestamp) -> Self {
         let (space, snapshot) = (Space::new("prod", [], []), Snapshot::complete());
-        Self { space, snapshot, now, published: Vec::new(), muted: Vec::new(), count: 0 }
+        Self { space, snapshot, now, published: Vec::new(), muted: Vec::new(), recorded: Vec::new(), count: 0 }
     }
 
     pub fn message(&mut self, body: Body) -> Message {
@@ -67,18 +69,25 @@ impl World {
                 self.snapshot = kept.expect("there is fuel");
                 return None;
             }
-            for write in &batch.writes {
-                let Write::Fire { pipeline, label, fire } = write else { continue };
-                let one = Published { pipeline: pipeline.clone(), label: label.clone(), fire: fire.clone() };
+            let fires = batch.writes.iter().filter_map(|write| match write {
+                Write::Fire { pipeline, label, fire } => {
+                    Some(Published { pipeline: pipeline.clone(), label: label.clone(), fire: fire.clone() })
+                }
+                _ => None,
+            });
+            let fires: Vec<Published> = fires.collect();
+            self.recorded.extend(fires.clone());
+            for one in fires {
+                let Published { pipeline, label, fire } = &one;
                 if fire.is_pending() {
                     step()?;
-                    self.published.push(one);
+                    self.published.push(one.clone());
                     step()?;
                     let mut noted = fire.clone();
                     (noted.published, noted.rev) = (true, fire.rev + 1);
                     self.write(&[Write::Fire { pipeline: pipeline.clone(), label: label.clone(), fire: noted }]);
                 } else {
-                    self.muted.push(one);
+                    self.muted.push(one.clone());
                 }
             }
             if !batch.more {
