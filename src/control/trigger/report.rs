@@ -36,8 +36,11 @@ pub(super) fn apply(
     let mut applied = Applied { touched: vec![Touched::Upstream(name.clone(), label.clone())], ..Applied::default() };
     let news = known.is_none_or(|run| told.status.order(told.redrives) > run.status.order(run.redrives.into()));
     let told_brought = told.reservation.as_deref().and_then(|id| space.reservation(id)).map(|one| one.at);
+    let answers = fire.filter(|fire| told.source == Source::Trigger && fire.hash == told.key);
+    // Until now the fire counted as a queued run of its own time, which need not be the run's.
+    let fired = answers.filter(|_| node.is_timed()).map(|fire| timed_label(fire.at));
+    applied.touched.extend(fired.map(|label| Touched::Upstream(name.clone(), label)));
     if news {
-        let answers = fire.filter(|fire| told.source == Source::Trigger && fire.hash == told.key);
         let witness = match known {
             Some(run) if told.source == Source::Trigger || run.status != Status::Queued => run.witness.clone(),
             _ => match answers {

@@ -580,6 +580,9 @@ impl Model {
         }
         let place = if self.pipes[told.of].by == By::None { day_of(told.time) } else { told.at };
         let mut touched = vec![(told.of, place)];
+        if let Some(fire) = fire.filter(|_| self.pipes[told.of].by == By::None) {
+            touched.push((told.of, day_of(self.fires[fire].time)));
+        }
         if let Some(at) = held.filter(|_| told.status.is_terminal()) {
             self.held[at].waiting.remove(&told.at);
             if self.held[at].waiting.is_empty() {
