@@ -1,5 +1,8 @@
 //! The engine, driven without an account: readable histories, random ones, and a model to compare with.
 
+// Reason: labels of tests are ASCII.
+#![allow(clippy::string_slice)]
+
 mod histories;
 mod model;
 mod notation;
