@@ -137,6 +137,9 @@ fn the_account_function_keeps_its_promises() {
         an_execution_started_by_hand_is_refused(&aws).await;
         runs_wait_for_one_another(&aws).await;
         a_step_that_waits_is_told_once(&aws).await;
+        a_pause_keeps_back_what_nobody_has_asked_for(&aws).await;
+        a_backfill_goes_on_by_itself_and_can_be_cancelled(&aws).await;
+        runs_are_stopped(&aws).await;
         what_cannot_be_rendered_is_a_failed_run(&aws).await;
     });
     project.dpc(&["destroy", "listings", "--yes"], &credentials).exits(0);
@@ -230,6 +233,71 @@ async fn runs_wait_for_one_another(aws: &Aws) {
     let answer = ask("2026-11-03", "q-4").await;
     assert_eq!((&answer["status"], &answer["executionArn"]), (&json!("SKIPPED"), &Value::Null), "{answer}");
     aws.set("REGISTRATION", "plan", &plan).await;
+}
+
+fn ask(verb: &str, more: Value) -> Value {
+    let mut event = json!({ "dpc": verb, "space": "prod", "by": "ada" });
+    event.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    event
+}
+
+async fn a_pause_keeps_back_what_nobody_has_asked_for(aws: &Aws) {
+    let pause = json!({ "pipeline": "listings", "why": "bad data" });
+    assert_eq!(aws.invoke(ask("pause", pause.clone())).await["new"], true);
+    assert_eq!(aws.invoke(ask("pause", pause)).await["new"], false);
+    let skipped = aws.invoke(fire(19)).await;
+    assert_eq!((&skipped["status"], &skipped["runError"]), (&json!("SKIPPED"), &json!("dpc.Paused")), "{skipped}");
+    let resumed = aws.invoke(ask("resume", json!({ "pipeline": "listings" }))).await;
+    assert_eq!(resumed["pause"]["why"], "bad data");
+    assert_eq!(resumed["missed"][0]["run"], "listings/2026-11-18/1", "{resumed}");
+    let rerun = json!({ "pipeline": "listings", "partitions": ["listings/2026-11-18/1"], "id": "missed" });
+    assert_eq!(aws.invoke(ask("rerun", rerun)).await["id"], "rr-missed");
+    aws.reaches("RUN#2026-11-18#000002", "SUCCEEDED").await;
+}
+
+async fn a_backfill_goes_on_by_itself_and_can_be_cancelled(aws: &Aws) {
+    let backfill = |to: &str, id: &str| json!({ "pipeline": "listings", "from": "2026-10-01", "to": to, "id": id });
+    let begun = aws.invoke(ask("backfill", backfill("2026-10-03", "bf-e2e"))).await;
+    assert_eq!((&begun["total"], &begun["state"]), (&json!(3), &json!("RUNNING")), "{begun}");
+    aws.reaches("RUN#2026-10-03#000001", "SUCCEEDED").await;
+    let began = Instant::now();
+    let done = loop {
+        let shown = aws.invoke(ask("batch", json!({ "batch": "bf-e2e" }))).await;
+        if shown["state"] == "DONE" {
+            break shown;
+        }
+        assert!(began.elapsed() < Duration::from_secs(30), "{shown}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    };
+    assert_eq!(done["ended"], json!({ "SUCCEEDED": 3 }));
+    assert_eq!(done["partitions"][1], json!({ "partition": "2026-10-02", "number": 1, "status": "SUCCEEDED" }));
+    let begun = aws.invoke(ask("backfill", backfill("2026-10-20", "bf-two"))).await;
+    assert_eq!(begun["active"], json!(["2026-10-04", "2026-10-05", "2026-10-06"]), "what has run is not missing");
+    let cancelled = aws.invoke(ask("cancel-batch", json!({ "batch": "bf-two", "stop": true }))).await;
+    assert_eq!(cancelled["state"], "CANCELLED", "{cancelled}");
+    for day in ["04", "05", "06"] {
+        aws.reaches(&format!("RUN#2026-10-{day}#000001"), "ABORTED").await;
+    }
+    assert_eq!(aws.attribute("RUN#2026-10-07#000001", "status").await, None);
+    let batches = aws.invoke(ask("batches", json!({ "pipeline": "listings" }))).await;
+    let ids: Vec<&Value> = batches["batches"].as_array().unwrap().iter().map(|batch| &batch["id"]).collect();
+    assert_eq!(ids, ["bf-two", "bf-e2e", "rr-missed"]);
+}
+
+async fn runs_are_stopped(aws: &Aws) {
+    let first = aws.invoke(by_hand("2026-10-25")).await;
+    assert_eq!(first["status"], "RUNNING", "{first}");
+    assert_eq!(aws.invoke(by_hand("2026-10-26")).await["status"], "QUEUED");
+    let stopped = aws.invoke(ask("stop", json!({ "run": "listings/2026-10-26/1", "why": "not now" }))).await;
+    assert_eq!((&stopped["was"], &stopped["status"]), (&json!("QUEUED"), &json!("ABORTED")), "{stopped}");
+    let stopped = aws.invoke(ask("stop", json!({ "run": "listings/2026-10-25/1" }))).await;
+    assert_eq!(stopped["was"], "RUNNING", "{stopped}");
+    aws.reaches("RUN#2026-10-25#000001", "ABORTED").await;
+    assert_eq!(aws.attribute("RUN#2026-10-25#000001", "cause").await.as_deref(), Some("stopped by ada"));
+    let cause = aws.attribute("RUN#2026-10-26#000001", "cause").await;
+    assert_eq!(cause.as_deref(), Some("stopped by ada: not now"));
+    let over = aws.invoke(ask("stop", json!({ "run": "listings/2026-10-25/1" }))).await;
+    assert_eq!(over["error"]["code"], "DPC777", "{over}");
 }
 
 async fn a_step_that_waits_is_told_once(aws: &Aws) {

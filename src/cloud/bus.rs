@@ -112,3 +112,91 @@ impl Bus {
         Ok(outcomes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use aws_sdk_eventbridge::config::{BehaviorVersion, Credentials, SharedCredentialsProvider};
+    use aws_smithy_runtime_api::client::http::{
+        HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+    };
+    use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+    use aws_smithy_types::body::SdkBody;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// An EventBridge that refuses some details for so often, and remembers what it was sent.
+    #[derive(Clone, Debug, Default)]
+    struct Flaky {
+        refuses: Arc<Mutex<Vec<(String, u32)>>>,
+        sent: Arc<Mutex<Vec<Vec<String>>>>,
+    }
+
+    impl HttpConnector for Flaky {
+        fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+            let body: Value = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
+            let details: Vec<String> = body["Entries"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|entry| entry["Detail"].as_str().unwrap().to_owned())
+                .collect();
+            let mut refuses = self.refuses.lock().unwrap();
+            let mut answer = |detail: &String| match refuses.iter_mut().find(|(of, left)| of == detail && *left > 0) {
+                Some((_, left)) => {
+                    *left -= 1;
+                    json!({ "ErrorCode": "ThrottlingException", "ErrorMessage": "Rate exceeded" })
+                }
+                None => json!({ "EventId": "e" }),
+            };
+            let entries: Vec<Value> = details.iter().map(&mut answer).collect();
+            let failed = entries.iter().filter(|entry| entry.get("ErrorCode").is_some()).count();
+            self.sent.lock().unwrap().push(details);
+            let answer = json!({ "FailedEntryCount": failed, "Entries": entries }).to_string();
+            HttpConnectorFuture::ready(Ok(HttpResponse::new(200.try_into().unwrap(), SdkBody::from(answer))))
+        }
+    }
+
+    fn put(flaky: &Flaky, details: &[&str]) -> Vec<Result<(), String>> {
+        let connector = SharedHttpConnector::new(flaky.clone());
+        let config = aws_sdk_eventbridge::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("eu-central-1"))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new("a", "b", None, None, "test")))
+            .http_client(http_client_fn(move |_, _| connector.clone()))
+            .build();
+        let client = aws_sdk_eventbridge::Client::from_conf(config);
+        let bus = Bus { client, caller: Caller::default(), arn: "arn:aws:events:eu-central-1:1:event-bus/dpc".into() };
+        let event = |detail: &&str| Event { source: "dpc.account", kind: "dpc message", detail: (*detail).to_owned() };
+        let events: Vec<Event> = details.iter().map(event).collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(bus.put(&events)).unwrap()
+    }
+
+    #[test]
+    fn what_was_refused_for_now_is_sent_again_and_nothing_else_is() {
+        let flaky = Flaky::default();
+        flaky.refuses.lock().unwrap().push(("b".into(), 2));
+        assert_eq!(put(&flaky, &["a", "b", "c"]), [Ok(()), Ok(()), Ok(())]);
+        assert_eq!(*flaky.sent.lock().unwrap(), [vec!["a", "b", "c"], vec!["b"], vec!["b"]]);
+    }
+
+    #[test]
+    fn what_stays_refused_is_named() {
+        let flaky = Flaky::default();
+        flaky.refuses.lock().unwrap().push(("b".into(), 99));
+        let outcomes = put(&flaky, &["a", "b"]);
+        assert_eq!(outcomes, [Ok(()), Err("ThrottlingException: Rate exceeded".to_owned())]);
+    }
+
+    #[test]
+    fn more_than_ten_events_are_several_requests() {
+        let flaky = Flaky::default();
+        let details: Vec<String> = (0..23).map(|number| format!("{{\"n\":{number}}}")).collect();
+        let details: Vec<&str> = details.iter().map(String::as_str).collect();
+        assert!(put(&flaky, &details).iter().all(Result::is_ok));
+        assert_eq!(flaky.sent.lock().unwrap().iter().map(Vec::len).collect::<Vec<_>>(), [10, 10, 3]);
+    }
+}

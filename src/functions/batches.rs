@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::cloud::CloudResult;
 use crate::cloud::runs::{BatchRow, Run, Stop, Store};
@@ -291,7 +291,9 @@ impl<S: Store, W: World> Account<S, W> {
         if batch.source == Source::Rerun
             && let Some(earlier) = self.earlier(batch, entry).await?
         {
-            cause["rerunOf"] = Value::String(earlier.reference.to_string());
+            if let Some(cause) = cause.as_object_mut() {
+                cause.insert("rerunOf".to_owned(), earlier.reference.to_string().into());
+            }
             envelope.event = earlier.event;
             envelope.event_time = Some(earlier.time.to_string());
             envelope.params = earlier.params;

@@ -76,8 +76,11 @@ impl<S: Store, W: World> Account<S, W> {
         for _ in 0..HANDED_ON {
             let waiting = self.candidates(registration, overlap, partition).await?;
             let Some(reference) = next(overlap, &waiting) else { return Ok(None) };
-            let Some(run) = self.waiting_run(&reference).await? else { continue };
-            let slots = self.store.slots(&reference.pipeline, &reference.id.partition, overlap.is_alone()).await?;
+            let (run, slots) = tokio::join!(
+                self.waiting_run(&reference),
+                self.store.slots(&reference.pipeline, &reference.id.partition, overlap.is_alone()),
+            );
+            let (Some(run), slots) = (run?, slots?) else { continue };
             let ahead = self.ahead(&slots, &reference).await?;
             self.drop_others(registration, overlap, &waiting, ahead.as_ref()).await?;
             if ahead.is_some() {

@@ -14,7 +14,7 @@ use crate::cloud::runs::{Chore, Progress, Run, Store};
 use crate::control::message::{Body, MESSAGE_VERSION, Message, Report, Skip};
 use crate::control::run::{RunRef, Status};
 use crate::functions::account::Account;
-use crate::functions::queue::{OVERLAP_ERROR, PAUSED_ERROR, SUPERSEDED_ERROR};
+use crate::functions::queue::{PAUSED_ERROR, SUPERSEDED_ERROR};
 use crate::functions::world::World;
 
 impl<S: Store, W: World> Account<S, W> {
@@ -67,12 +67,12 @@ fn message(run: &Run) -> Message {
     envelope(&run.space, format!("run/{}/{}", run.reference, run.order), Body::Run(report))
 }
 
-/// Why a run was skipped. Errors of other skips do not exist; one of a newer dpc would count least.
+/// Why a run was skipped. The other errors are those of `overlap`, which count least, as one of a newer dpc should.
 fn skip(run: &Run) -> Option<Skip> {
-    (run.status == Status::Skipped).then(|| match run.error.as_deref() {
+    (run.status == Status::Skipped).then_some(match run.error.as_deref() {
         None => Skip::When,
         Some(SUPERSEDED_ERROR) => Skip::Superseded,
         Some(PAUSED_ERROR) => Skip::Paused,
-        Some(OVERLAP_ERROR | _) => Skip::Overlap,
+        Some(_) => Skip::Overlap,
     })
 }

@@ -194,7 +194,11 @@ impl<S: Store, W: World> Account<S, W> {
         let pipeline = &envelope.pipeline;
         let token = envelope.task_token.as_deref();
         for _ in 0..CLAIM_ATTEMPTS {
-            if let Some(id) = self.store.run_of_key(pipeline, &wish.key).await? {
+            let (used, newest) = tokio::join!(
+                self.store.run_of_key(pipeline, &wish.key),
+                self.store.newest_number(pipeline, &wish.partition),
+            );
+            if let Some(id) = used? {
                 let reference = RunRef { pipeline: pipeline.clone(), id };
                 // Another attempt of the same step has another token: both are told.
                 if let Some(token) = token {
@@ -212,7 +216,7 @@ impl<S: Store, W: World> Account<S, W> {
                     .help("delete the key's row too, or start the run with `dpc run`"),
                 ));
             }
-            let number = self.store.newest_number(pipeline, &wish.partition).await? + 1;
+            let number = newest? + 1;
             let id = RunId { partition: wish.partition.clone(), number };
             let reference = RunRef { pipeline: pipeline.clone(), id };
             let mut run = Run::queued(reference, envelope.space.clone(), envelope.source, wish.key.clone(), now);
@@ -227,6 +231,7 @@ impl<S: Store, W: World> Account<S, W> {
             run.parent.clone_from(&envelope.parent);
             run.tokens.extend(token.map(str::to_owned));
             self.judge(&mut run, verdict, now);
+            // Asked after the number: who waits there now is older, or the claim is lost.
             let before = self.store.waiting_in(pipeline, &wish.partition).await?.filter(|_| run.is_waiting());
             if self.store.claim(&run).await? {
                 if let Some(before) = before {

@@ -110,6 +110,12 @@ impl<S: Store, W: World> Account<S, W> {
         }
         if self.advance(&run.reference, progress.clone()).await? {
             tracing::info!(run = %run.reference, status = %progress.status, cause = progress.cause, "the run has moved");
+            // Others wait for this one in other accounts, so it comes first; what fails is tried again with all the rest.
+            let mut moved = run.clone();
+            Progress { untold: self.settings.central, ..progress }.apply(&mut moved);
+            if let Err(finding) = self.report(&moved).await {
+                tracing::warn!(run = %run.reference, why = finding.why, "{}", finding.message);
+            }
         }
         // Moved or not: an earlier delivery may have been cut off before everything owed was done.
         let Some(run) = self.store.run(&run.reference).await? else { return Ok(run) };

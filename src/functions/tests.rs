@@ -5,11 +5,22 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::metrics::Metric;
-use super::testing::{TestAccount, account, at, fire, status_event};
+use super::testing::{TestAccount, account, at, fire, member, status_event};
+use super::tests_reports::reports;
 use crate::cloud::jobs::{Job, Place};
 use crate::cloud::runs::Run;
 use crate::control::run::Status;
 use crate::source::{Code, Files, Finding, Findings};
+
+/// The central account knows the end of every run, and heard of nothing that comes after it.
+pub(super) fn assert_told_of_all(account: &TestAccount, what: &str) {
+    let told = reports(account);
+    for run in account.store.runs.borrow().values() {
+        assert!(!run.untold, "{what}: {run:?}");
+        let of_it = told.iter().filter(|report| report.run() == run.reference);
+        assert_eq!(of_it.last().map(|report| report.status), Some(run.status), "{what}: {run:?}");
+    }
+}
 
 /// Compares what a person reads with `fixtures/broken/<code>/expected.txt`.
 pub(super) fn assert_reads(finding: &Finding) {
@@ -414,7 +425,7 @@ fn assert_one_good_run(account: &TestAccount, wanted: Status, what: &str) -> Run
 /// One schedule, one end; at one moment the function dies. Afterwards Lambda redelivers what failed, or, when
 /// `redelivered` is false, only the sweep comes round. Says whether it has died.
 fn history(dies_in: usize, at_call: u32, late: bool, redelivered: bool, end: Status) -> (TestAccount, bool) {
-    let account = account();
+    let account = member();
     let (mut died, mut alive) = (false, true);
     let mut deliver = |number: usize, event: Value| {
         if alive && number == dies_in {
@@ -453,6 +464,7 @@ fn a_crash_between_any_two_calls_costs_nothing() {
                         let what =
                             format!("{end} dies in {dies_in} at {at_call}, late {late}, redelivered {redelivered}");
                         assert_one_good_run(&account, end, &what);
+                        assert_told_of_all(&account, &what);
                         crashes += u32::from(died);
                         if !died {
                             break;

@@ -437,7 +437,6 @@ fn a_year_of_hours_is_walked_to_its_end() {
         plan.when = Some("{{ run.partition[-2] == '5' }}".into());
     }
     let wanted = json!({ "pipeline": "listings", "from": "2025-01-01T00Z", "to": "2025-12-31T23Z", "id": "bf-1", "maxActive": 100 });
-    let began = std::time::Instant::now();
     let batch = asked(&account, "backfill", wanted);
     assert_eq!(batch["total"], 8760);
     let told = account.world.told.borrow()[0].clone();
@@ -449,7 +448,6 @@ fn a_year_of_hours_is_walked_to_its_end() {
     assert!(done.to_string().len() < 1_000_000, "an answer takes 6 MB");
     let row = &account.store.batches.borrow()["bf-1"];
     assert!(serde_json::to_string(row).unwrap().len() < 10_000, "the row that is written again and again is small");
-    eprintln!("8,760 partitions in {:?}", began.elapsed());
 }
 
 /// A backfill of five days with a crash at one call of one of its deliveries; the sweep comes round, the runs end.

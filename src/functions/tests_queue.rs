@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::testing::{TestAccount, account, fire};
-use super::tests::{by_hand, statuses};
+use super::tests::{assert_told_of_all, by_hand, statuses};
 use crate::control::run::{RunRef, Status};
 
 fn set_up(overlap: Option<&str>, when: Option<&str>) -> TestAccount {
@@ -230,7 +230,8 @@ fn the_precondition_of_a_step_travels_as_a_boolean() {
 /// Five starts of three days; the function dies at one call of one delivery. Afterwards Lambda redelivers what failed, or
 /// only the sweep comes round. Every execution succeeds in the end. Says whether the function has died.
 fn history(overlap: &str, dies_in: usize, at_call: u32, late: bool, redelivered: bool) -> (TestAccount, bool) {
-    let account = set_up(Some(overlap), None);
+    let mut account = set_up(Some(overlap), None);
+    account.settings.central = true;
     let (mut died, mut alive, mut number) = (false, true, 0);
     let mut deliver = |event: Value| {
         if alive && number == dies_in {
@@ -276,6 +277,7 @@ fn a_crash_between_any_two_calls_loses_nobody_who_waits() {
                     let what =
                         format!("{overlap} dies in {dies_in} at {at_call}, late {late}, redelivered {redelivered}");
                     assert_all_settled(&account, overlap, &what);
+                    assert_told_of_all(&account, &what);
                     crashes += u32::from(died);
                     if !died {
                         break;

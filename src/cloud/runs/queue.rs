@@ -78,7 +78,12 @@ impl Queue for Table {
 
     async fn slots(&self, pipeline: &str, partition: &str, alone: bool) -> CloudResult<Slots> {
         let mut slots = Slots::default();
-        if alone && let Some(item) = self.get(row::key(keys::pipeline(pipeline), keys::SLOT.to_owned())).await? {
+        let of_pipeline = async {
+            if alone { self.get(row::key(keys::pipeline(pipeline), keys::SLOT.to_owned())).await } else { Ok(None) }
+        };
+        let of_partition = self.get(row::key(keys::pipeline(pipeline), keys::partition(partition)));
+        let (of_pipeline, counter) = tokio::join!(of_pipeline, of_partition);
+        if let Some(item) = of_pipeline? {
             let row = Reader(&item);
             let id = row.text("partition").and_then(|partition| {
                 let number = row.run_number("number")?;
@@ -86,8 +91,7 @@ impl Queue for Table {
             });
             slots.pipeline = Some(id.map_err(|wrong| self.unreadable(&item, &wrong))?);
         }
-        let counter = self.get(row::key(keys::pipeline(pipeline), keys::partition(partition))).await?;
-        if let Some(item) = counter.filter(|item| item.contains_key("slot")) {
+        if let Some(item) = counter?.filter(|item| item.contains_key("slot")) {
             slots.partition = Reader(&item).run_number("slot").map_err(|wrong| self.unreadable(&item, &wrong))?;
         }
         Ok(slots)
