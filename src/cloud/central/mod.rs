@@ -43,6 +43,7 @@ impl Range {
 
 /// One write: only if the row is still at the version that it was read with.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant)] // nearly all are the large one
 pub enum Write {
     /// Writes a row in place of this version of it; 0 only where there is none.
     Put(Row, u64),

@@ -151,7 +151,7 @@ mod tests {
             closed: false,
         };
         let reserve = store::Write::Reservation(reservation);
-        let rows = rows_of("prod", Counter(7), &[reserve.clone()], &BTreeMap::new()).unwrap();
+        let rows = rows_of("prod", Counter(7), std::slice::from_ref(&reserve), &BTreeMap::new()).unwrap();
         assert_eq!(rows.len(), 2);
         assert_eq!((rows[1].key(), rows[1].replaces()), (&keys::version("prod"), 7));
         let gone = store::Write::Released("bf-1".into());

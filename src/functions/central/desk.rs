@@ -171,7 +171,7 @@ impl Desk {
 
     /// In several transactions. What is too large for a row is left out, and of `last` all but the answer: the sweep comes back
     /// to it.
-    fn apart(&self, sheet: &Sheet, last: &Sheet) -> CloudResult<(Vec<Vec<Write>>, Vec<(central::Key, usize)>)> {
+    fn apart(&self, sheet: &Sheet, last: &Sheet) -> CloudResult<Parts> {
         let made = |sheet: &Sheet, counter: Counter| {
             let made = rows_of(self.space.name(), counter, &sheet.writes, &sheet.released);
             let mut made = made.map_err(|wrong| unwritable(&wrong))?;
@@ -202,6 +202,9 @@ impl Desk {
         Ok((parts, too_large))
     }
 }
+
+/// Transactions, and the rows that fit into none with their bytes.
+type Parts = (Vec<Vec<Write>>, Vec<(central::Key, usize)>);
 
 /// Whether a sheet is one transaction.
 enum Fitting {
