@@ -36,6 +36,11 @@ impl Emulator {
         Self { state, endpoint: format!("http://127.0.0.1:{port}"), port }
     }
 
+    /// Its own folder, gone with it.
+    pub fn folder(&self) -> &Path {
+        &self.state
+    }
+
     /// Plans a fault: `deny`, `fail-resource` …
     pub fn fault(&self, kind: &str, body: &str) {
         let answer = self.post(&format!("/_dpc/faults/{kind}"), body);
@@ -55,7 +60,7 @@ impl Emulator {
     }
 
     /// Sends a request by hand, for what the tests have no client for.
-    fn request(&self, method: &str, path: &str, body: &str, headers: &[(&str, &str)]) -> String {
+    pub fn request(&self, method: &str, path: &str, body: &str, headers: &[(&str, &str)]) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let length = body.len();
