@@ -19,10 +19,10 @@ BENCH_NODE := benches/node_modules/.package-lock.json
 JUDGED := target/judged
 CARGO_FLAGS := --locked
 
-.PHONY: help demo test lint unit emulator judge bench fuzz histories pins clean
+.PHONY: help demo test lint unit emulator judge bench latency fuzz histories pins clean
 
 help:
-	@echo "make demo    a pipeline from check to tear-down, on an emulated AWS account"
+	@echo "make demo    three teams whose pipelines start one another, on emulated AWS accounts"
 	@echo "make test    everything: lint, unit, emulator, judge"
 	@echo "make lint    format and clippy"
 	@echo "make unit    cargo test, whole invocations against the emulator included"
@@ -30,6 +30,7 @@ help:
 	@echo "make judge   other people's linters, and our own, on every template that dpc writes"
 	@echo "make bench   dpc and two peers on 1, 100, 700 and 10,000 pipelines; how step graphs are lowered"
 	@echo "make histories  the trigger engine on 1,000,000 random histories, against a model"
+	@echo "make latency  how long after its upstreams a pipeline starts, hop by hop, on the emulator"
 	@echo "make fuzz    ten minutes of broken files"
 	@echo "make clean   forget everything that was built or set up"
 
@@ -67,6 +68,12 @@ HISTORIES := 1000000
 histories:
 	DPC_HISTORIES=$(HISTORIES) cargo test --quiet $(CARGO_FLAGS) --manifest-path tests/histories/Cargo.toml \
 	  --target-dir target/histories -- --nocapture
+
+# The binary of `make demo`; LATENCY='--rounds 30' asks for more, DPC=target/release/dpc for another.
+DPC := target/debug/dpc
+latency: $(EMULATOR)
+	cargo build --quiet $(CARGO_FLAGS) --bin dpc
+	benches/latency $(DPC) $(LATENCY)
 
 # Also for the seconds that FUZZ_SECONDS says; a failure names the seed that DPC_FUZZ_SEED takes.
 FUZZ_SECONDS := 600
