@@ -1,5 +1,7 @@
 //! The example projects, read as a whole.
 
+#![allow(clippy::disallowed_methods)] // Tests may touch the world.
+
 use std::path::Path;
 
 use dpc::language::project::{EnvironmentChoice, Loaded, Workspace, load};

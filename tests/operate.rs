@@ -1,6 +1,6 @@
 //! Operating pipelines from the command line, in one account without a central one: what ran, why, again, not now, stop.
 
-#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::indexing_slicing)] // Tests may touch the world.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // Tests may touch the world.
 
 mod support;
 

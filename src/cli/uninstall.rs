@@ -110,7 +110,7 @@ impl Removal<'_> {
             act(terminal, Tone::Good, "Gone", &format!("stack {} is not in {}", kind.stack(), self.here.place()));
             return Ok(Exit::Done);
         }
-        stack.iter().try_for_each(|stack| refuse_foreign(stack))?;
+        stack.iter().try_for_each(refuse_foreign)?;
         self.refuse_registered().await?;
         // Whatever else is set up here needs bucket and key.
         let other = stack::describe(session, kind.other().stack()).await?;

@@ -17,8 +17,8 @@ pub(super) fn assert_told_of_all(account: &TestAccount, what: &str) {
     let told = reports(account);
     for run in account.store.runs.borrow().values() {
         assert!(!run.untold, "{what}: {run:?}");
-        let of_it = told.iter().filter(|report| report.run() == run.reference);
-        assert_eq!(of_it.last().map(|report| report.status), Some(run.status), "{what}: {run:?}");
+        let mut of_it = told.iter().filter(|report| report.run() == run.reference);
+        assert_eq!(of_it.next_back().map(|report| report.status), Some(run.status), "{what}: {run:?}");
     }
 }
 

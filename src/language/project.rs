@@ -337,14 +337,13 @@ impl Workspace {
             judged(&mut loaded.findings, |found| rules::jobs::unused(job, found));
         }
         rules::project(&pipelines, &mut loaded.findings);
-        loaded.project =
-            Some(Project {
-                name: project.project.value.clone(),
-                environment,
-                demands: defaults.demands,
-                tests: project.tests.clone(),
-                pipelines,
-            });
+        loaded.project = Some(Project {
+            name: project.project.value.clone(),
+            environment,
+            demands: defaults.demands,
+            tests: project.tests.clone(),
+            pipelines,
+        });
         loaded
     }
 }

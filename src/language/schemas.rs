@@ -32,14 +32,8 @@ pub enum Published {
 
 impl Published {
     /// All of them.
-    pub const ALL: [Published; 6] = [
-        Published::Project,
-        Published::Pipeline,
-        Published::Policy,
-        Published::Job,
-        Published::Test,
-        Published::Type,
-    ];
+    pub const ALL: [Published; 6] =
+        [Published::Project, Published::Pipeline, Published::Policy, Published::Job, Published::Test, Published::Type];
 
     /// The name of its file in `schemas/`.
     pub fn file_name(self) -> &'static str {

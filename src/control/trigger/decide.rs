@@ -366,9 +366,10 @@ pub(super) fn admitted(node: &Node, end: Timestamp, last: Option<&FireRecord>, l
 
 /// Whether the tree holds on these leaves, in the order written.
 pub(super) fn holds(tree: &Condition, leaves: &[bool]) -> bool {
+    // Reason: every leaf is taken, whatever the ones before it say; `all` and `any` would stop early.
+    #[allow(clippy::unnecessary_fold)]
     fn walk(tree: &Condition, leaves: &mut std::slice::Iter<'_, bool>) -> bool {
         match tree {
-            // Every leaf is taken, whatever the ones before it say.
             Condition::All { all_of } => all_of.iter().fold(true, |all, one| walk(one, leaves) && all),
             Condition::Any { any_of } => any_of.iter().fold(false, |any, one| walk(one, leaves) || any),
             Condition::Leaf(_) => leaves.next().copied().unwrap_or_default(),

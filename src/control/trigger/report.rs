@@ -62,12 +62,11 @@ pub(super) fn apply(
             received(snapshot, name, &label, &mut applied)?;
         }
     }
-    if told.status.is_terminal() {
-        if let Some(one) = told.reservation.as_deref().and_then(|id| space.reservation(id)) {
-            if one.pipeline == *name {
-                reserve::ended(one, &told.partition, &mut applied);
-            }
-        }
+    if told.status.is_terminal()
+        && let Some(one) = told.reservation.as_deref().and_then(|id| space.reservation(id))
+        && one.pipeline == *name
+    {
+        reserve::ended(one, &told.partition, &mut applied);
     }
     done(facts, told.number, &label, &mut applied);
     Ok(Ok(applied))

@@ -209,7 +209,7 @@ impl Script {
             redrives,
             skip,
             source,
-            key: key.unwrap_or_else(|| format!("{run}")),
+            key: key.unwrap_or_else(|| run.to_string()),
             time,
             started_at,
             ended_at: status.is_terminal().then_some(self.world.now),

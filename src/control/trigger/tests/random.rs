@@ -842,7 +842,7 @@ pub fn run(seed: u64, steps: usize, without: &BTreeSet<usize>, trace: bool) -> (
         }
         history.drain(&mut Random::new(seed ^ 0xABCD), true)?;
         history.promises()?;
-        if seed % 3 == 0 {
+        if seed.is_multiple_of(3) {
             history.settle_cleanly(&mut Random::new(seed ^ 0x1234))?;
             history.clean_rerun(&mut Random::new(seed ^ 0x5678))?;
             history.promises()?;
