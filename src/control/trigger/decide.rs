@@ -279,7 +279,8 @@ impl<'a> Look<'a> {
         if self.at_work(node, rest)? || reserve::holding(self.space, &rest.pipeline, own, !rest.alone).is_some() {
             return Ok(true);
         }
-        if rest.alone {
+        // The next run of a pipeline without partitions falls into the stretch of time in which it starts: it is not this one's.
+        if rest.alone || node.is_timed() {
             return Ok(false);
         }
         let key = (rest.pipeline.clone(), own.to_owned());

@@ -325,7 +325,9 @@ impl Model {
         };
         working
             || self.held_back(fact.up, own, !fact.alone)
-            || (!fact.alone && matches!(self.verdict(fact.up, own), Verdict::Fire(_) | Verdict::Wait))
+            || (!fact.alone
+                && self.pipes[fact.up].by != By::None
+                && matches!(self.verdict(fact.up, own), Verdict::Fire(_) | Verdict::Wait))
     }
 
     fn verdict(&self, of: usize, at: At) -> Verdict {
