@@ -150,16 +150,22 @@ impl Ancestry {
         named.any(|set| Some(&set) != first.as_ref())
     }
 
-    /// A run and those in its ancestry that rest on something.
+    /// A run and those in its ancestry that rest on something, as far as they could be brought up: the next run of a pipeline
+    /// without partitions falls into the stretch of time in which it starts, so what runs above it brings this one nothing.
     fn between(&self, node: usize, on: &Rest) -> Vec<Rest> {
-        let mut reach = BTreeSet::new();
-        self.reach(node, &mut reach);
-        let rests_on = |node: &usize| {
+        let (mut open, mut seen, mut found) = (vec![node], BTreeSet::new(), Vec::new());
+        while let Some(node) = open.pop() {
+            let Some(rest) = self.nodes.get(node).filter(|rest| !rest.is_about(on)) else { continue };
             let mut below = BTreeSet::new();
-            self.reach(*node, &mut below);
-            below.iter().filter_map(|at| self.nodes.get(*at)).any(|rest| rest.is_about(on))
-        };
-        let found = reach.iter().filter(|node| rests_on(node)).filter_map(|node| self.nodes.get(*node));
-        found.filter(|rest| !rest.is_about(on)).cloned().collect()
+            self.reach(node, &mut below);
+            let rests_on = below.iter().filter_map(|at| self.nodes.get(*at)).any(|rest| rest.is_about(on));
+            if rests_on && seen.insert(node) {
+                found.push(rest.clone());
+                if rest.window.is_none() {
+                    open.extend(self.below.get(node).into_iter().flatten());
+                }
+            }
+        }
+        found
     }
 }

@@ -280,7 +280,7 @@ impl<'a> Look<'a> {
             return Ok(true);
         }
         // The next run of a pipeline without partitions falls into the stretch of time in which it starts: it is not this one's.
-        if rest.alone || node.is_timed() {
+        if rest.alone || rest.window.is_some() {
             return Ok(false);
         }
         let key = (rest.pipeline.clone(), own.to_owned());

@@ -308,7 +308,7 @@ impl Model {
             return Vec::new();
         }
         let mut all = vec![fact.clone()];
-        if !fact.alone {
+        if !fact.alone && (self.pipes[fact.up].by != By::None || fact.stretch == At::None) {
             for below in self.rests_now(fact) {
                 all.extend(self.between(&below, on));
             }
@@ -326,7 +326,7 @@ impl Model {
         working
             || self.held_back(fact.up, own, !fact.alone)
             || (!fact.alone
-                && self.pipes[fact.up].by != By::None
+                && (self.pipes[fact.up].by != By::None || fact.stretch == At::None)
                 && matches!(self.verdict(fact.up, own), Verdict::Fire(_) | Verdict::Wait))
     }
 
