@@ -21,7 +21,7 @@ pub struct Args {
     #[command(subcommand)]
     verb: Option<Sub>,
     #[command(flatten)]
-    begin: Option<BeginArgs>,
+    begin: BeginArgs,
 }
 
 /// What may be done with one that exists.
@@ -43,10 +43,10 @@ pub struct BeginArgs {
     select: Vec<String>,
     /// The first partition
     #[arg(long, value_name = "LABEL", required = true)]
-    from: String,
+    from: Option<String>,
     /// The last partition
     #[arg(long, value_name = "LABEL", required = true)]
-    to: String,
+    to: Option<String>,
     /// Which of them: those that never ran, those whose newest run ended badly, or all
     #[arg(long, value_enum, default_value_t)]
     only: OnlyArg,
@@ -102,36 +102,37 @@ fn reach(text: &str) -> Result<Reach, String> {
 
 /// Begins a backfill, or deals with one that exists.
 pub async fn run(args: Args, terminal: &Terminal) -> Result<Exit, Failure> {
-    match (args.verb, args.begin) {
-        (Some(Sub::List(args)), _) => list::list(args, terminal).await,
-        (Some(Sub::Show(args)), _) => list::show(args, terminal).await,
-        (Some(Sub::Cancel(args)), _) => list::cancel(args, terminal).await,
-        (None, Some(args)) => new(args, terminal).await,
-        (None, None) => {
-            let finding = Finding::new(Code::NothingSelected, "which pipeline to backfill is not said");
-            Err(finding.help("write `dpc backfill PIPELINE --from LABEL --to LABEL`, or `dpc backfill list`").into())
-        }
+    match args.verb {
+        Some(Sub::List(args)) => list::list(args, terminal).await,
+        Some(Sub::Show(args)) => list::show(args, terminal).await,
+        Some(Sub::Cancel(args)) => list::cancel(args, terminal).await,
+        None => new(args.begin, terminal).await,
     }
 }
 
 async fn new(args: BeginArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+    // Absent only beside a subcommand, which is done with.
+    let (Some(from), Some(to)) = (&args.from, &args.to) else {
+        let finding = Finding::new(Code::BadRange, "from where to where is not said");
+        return Err(finding.help("write `dpc backfill PIPELINE --from LABEL --to LABEL`").into());
+    };
     let params: Map<String, Value> = params(&args.params)?;
     let mut here = args.how.environment.read()?;
     let session = here.session().await?;
     let targets = Targets::select(&mut here, &session, &args.select, None).await?;
-    let stretch = format!("--from {} --to {}", args.from, args.to);
+    let stretch = format!("--from {from} --to {to}");
     ask::only_here(&targets.all, &format!("dpc backfill {} {stretch}", args.select.join(" ")))?;
     let mut wanted = Vec::new();
     for target in &targets.all {
         plan_of(&session, &here, &target.name).await?;
         // Said here, because what is wrong with it is wrong in the words that were typed.
         if let Some(spec) = &target.spec {
-            range::between(spec, &args.from, &args.to, &target.name, MOST).map_err(bad_range)?;
+            range::between(spec, from, to, &target.name, MOST).map_err(bad_range)?;
         }
         let verb = |dry_run| Verb::Backfill {
             pipeline: target.name.clone(),
-            from: args.from.clone(),
-            to: args.to.clone(),
+            from: from.clone(),
+            to: to.clone(),
             only: args.only.only(),
             params: params.clone(),
             downstream: args.downstream.clone(),
@@ -143,7 +144,7 @@ async fn new(args: BeginArgs, terminal: &Terminal) -> Result<Exit, Failure> {
         let plan = match plan {
             // Done before is done: the same backfill typed twice is no mistake.
             Err(finding) if finding.code == Code::NothingToRun => {
-                let says = args.only.says(&args.from, &args.to);
+                let says = args.only.says(from, to);
                 act(terminal, Tone::Good, "Nothing", &format!("{}  {says}", target.name));
                 continue;
             }

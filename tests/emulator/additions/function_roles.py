@@ -9,6 +9,7 @@ of resources.
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from typing import Any
@@ -87,10 +88,20 @@ def _keys(
     elif service == "s3":
         keys |= iam_actions.s3_service_context(action, query, path, headers) or {}
     elif "elasticmapreduce" in (service, action.partition(":")[0]):
-        cluster = iam_actions._safe_json_field(body, "ClusterId") or str(resource).rpartition("/")[2]
+        named = iam_actions._safe_json_field(body, "ClusterId") or _job_flow(body)
+        cluster = named or str(resource).rpartition("/")[2]
         record = emr._clusters.get(cluster) or {}
         keys |= {f"elasticmapreduce:resourcetag/{t['Key']}".lower(): t["Value"] for t in record.get("Tags", [])}
     return {key.lower(): value for key, value in keys.items() if value is not None}
+
+
+def _job_flow(body: bytes) -> str | None:
+    """The cluster that TerminateJobFlows names, which dpc does one at a time."""
+    try:
+        flows = json.loads(body).get("JobFlowIds") or [None]
+    except (ValueError, AttributeError):
+        return None
+    return flows[0]
 
 
 def _clear(_: dict[str, Any]) -> list[dict[str, str]]:
