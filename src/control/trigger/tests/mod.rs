@@ -3,6 +3,7 @@
 // Reason: labels of tests are ASCII.
 #![allow(clippy::string_slice)]
 
+mod cost;
 mod histories;
 mod model;
 mod notation;
