@@ -156,7 +156,9 @@ pub fn explain(space: &Space, snapshot: &Snapshot, pipeline: &str, label: &str) 
     let settled = look.settle(tree, &leaves)?;
     let mut states = Vec::new();
     for (at, (leaf, places)) in tree.leaves().into_iter().zip(places.iter()).enumerate() {
-        let behind = settled.behind.iter().find(|behind| behind.leaf == at);
+        // One that counts although it was behind a leaf that has been given up is behind nobody any more.
+        let counts = settled.kept.get(at) == Some(&true) && settled.waits.is_empty();
+        let behind = settled.behind.iter().find(|behind| behind.leaf == at && !counts);
         let behind = behind.map(|behind| told(&look, behind)).transpose()?;
         let partitions = partitions(&look, leaf, places)?;
         let holds = settled.kept.get(at) == Some(&true) && behind.is_none();

@@ -425,4 +425,39 @@ histories! {
         day X = L
         X1! ok
         L1 ok           > X{L1}"
+
+    who_waits_itself_is_waited_for "
+        day A
+        day B = A
+        day C = A
+        day E = C
+        day M = B | E
+        day D = A | M
+        A1 ok           > B{A1} C{A1} D{A1}
+        D1 ok
+        B1 ok           > M{B1}
+        C1 ok           > E{C1}
+        E1 ok
+        M1 ok
+        A2 ok           > B{A2} C{A2}
+        B2 ok
+        C2 fail         > D{A2} M{B2}
+        M2 ok"
+
+    of_two_that_are_behind_each_other_the_first_counts "
+        at 2026-11-21T00:00:00Z
+        day A, Z
+        day B = A & Z
+        day P = A
+        day C = P & Z
+        A1 ok           > P{A1}
+        Z1 ok           > B{A1,Z1}
+        B1 ok
+        P1 ok           > C{P1,Z1}
+        C1 ok
+        A2 ok down=B,D  > B{A2,Z1}
+        B2 ok
+        Z2 ok down=C,D  > C{P1,Z2}
+        C2 ok
+        day D = B | C   > D{B2}"
 }
