@@ -428,3 +428,92 @@ fn two_environments_never_meet(world: &World) {
     same(&world.runs(A, "two", day), &["SUCCEEDED"]);
     world.say("dev and prod: `one` in dev starts `two` in dev alone, `one` in prod starts `two` in prod alone");
 }
+
+/// The case study alone, operated from three folders: each command is typed where it would be at two in the morning.
+#[test]
+#[ignore = "takes a minute with a debug binary: cargo test --test central -- --ignored commands"]
+fn commands_look_and_reach_across_accounts() {
+    let mut teams = repositories();
+    for team in &mut teams {
+        team.pipelines.retain(|(name, _)| ["listings", "searches", "pipeline-x"].contains(name));
+    }
+    let world = World::of(teams);
+    for team in ["core-data", "search", "rent-journey"] {
+        world.deploy(team, &[]);
+    }
+    let day = "2031-01-04";
+    upstream(&world, "listings", day);
+    upstream(&world, "searches", day); // Fails.
+    world.settle();
+    they_look(&world, day);
+    // What the answer says to type, where it says to type it.
+    world.dpc("search", &["rerun", "searches", "--partition", day, "--yes"]).exits(0).says("pipeline-x");
+    world.settle();
+    same(&x(&world, day), &["SUCCEEDED"]);
+    let why = world.dpc("rent-journey", &["why", "pipeline-x", "--partition", day]).exits(0).stdout;
+    assert!(why.contains("SUCCEEDED  pipeline-x/2031-01-04/1 has run on the newest"), "{why}");
+    let shown = world.dpc("rent-journey", &["runs", "show", "pipeline-x/2031-01-04/1"]).exits(0).stdout;
+    assert!(shown.contains("listings/2031-01-04/1") && shown.contains("account 222222222222"), "{shown}");
+    they_overrule(&world, day);
+    they_reach(&world);
+    world.emulator.nothing_was_denied();
+}
+
+fn they_look(world: &World, day: &str) {
+    let why = world.dpc("rent-journey", &["why", "pipeline-x", "--partition", day]).exits(0).stdout;
+    world.say(&why);
+    assert!(why.starts_with("pipeline-x/2031-01-04  WAITS  for searches/2031-01-04/1, which ended FAILED\n"), "{why}");
+    assert!(why.contains("account 222222222222: searches/2031-01-04/1 ended FAILED"), "{why}");
+    assert!(why.contains("`dpc rerun searches --partition 2031-01-04`, typed there"), "{why}");
+    // From another account the answer is the same; and of a pipeline by schedule there is one, too.
+    let there = world.dpc("core-data", &["why", "pipeline-x", "--partition", day]).exits(0).stdout;
+    assert_eq!(why.lines().next(), there.lines().next());
+    let tomorrow = world.dpc("rent-journey", &["why", "searches", "--partition", "2031-05-01"]).exits(0).stdout;
+    assert!(tomorrow.contains("WAITS  for its schedule"), "{tomorrow}");
+    let lineage = world.dpc("rent-journey", &["lineage"]).exits(0).stdout;
+    world.say(&lineage);
+    assert!(lineage.contains("\n  pipeline-x") && lineage.contains("222222222222"), "{lineage}");
+    let runs = world.dpc("core-data", &["runs", "listings+", "--partition", day]).exits(0).stdout;
+    assert!(runs.contains("listings/2031-01-04/1") && !runs.contains("searches/"), "{runs}");
+    let elsewhere = world.dpc("core-data", &["runs", "--account", B, "--partition", day]).exits(0).stdout;
+    assert!(elsewhere.contains("searches/2031-01-04/1  FAILED"), "{elsewhere}");
+    let foreign = world.dpc("core-data", &["rerun", "searches", "--partition", day, "--yes"]);
+    foreign.exits(1).matches_text_of("DPC761", &[]);
+}
+
+fn they_overrule(world: &World, day: &str) {
+    let mark = ["mark", "searches", "--partition", day, "--status", "FAILED", "--why", "wrong currency"];
+    world.dpc("search", &mark).exits(0).says("Marked searches/2031-01-04 as FAILED");
+    world.settle();
+    let why = world.dpc("rent-journey", &["why", "pipeline-x", "--partition", day]).exits(0).stdout;
+    assert!(why.contains("wrong currency"), "{why}");
+    world.dpc("search", &["mark", "searches", "--partition", day, "--remove"]).exits(0);
+    world.dpc("core-data", &["runs", "ignore", "listings/2031-01-04/1"]).exits(0).says("counts for nobody");
+    world.settle();
+    let why = world.dpc("rent-journey", &["why", "pipeline-x", "--partition", day]).exits(0).stdout;
+    world.say(&why);
+    world.dpc("core-data", &["runs", "ignore", "listings/2031-01-04/1", "--restore"]).exits(0).says("counts again");
+    world.settle();
+    // What is taken back is a new version of the fact, on which nothing has run yet.
+    same(&x(world, day), &["SUCCEEDED", "SUCCEEDED", "SUCCEEDED"]);
+}
+
+/// A backfill upstream runs each day downstream once, unless it is left out.
+fn they_reach(world: &World) {
+    let days = ["--from", "2031-03-01", "--to", "2031-03-03", "--yes"];
+    let all = world.dpc("search", &[&["backfill", "searches"][..], &days].concat()).exits(0);
+    all.says("2031-03-01..2031-03-03  after searches");
+    world.settle();
+    let left_out = [&["backfill", "listings", "--downstream", "none"][..], &days].concat();
+    world.dpc("core-data", &left_out).exits(0).says("stays as it is");
+    world.settle();
+    same(&x(world, "2031-03-02"), &[]);
+    let why = world.dpc("rent-journey", &["why", "pipeline-x", "--partition", "2031-03-02"]).exits(0).stdout;
+    world.say(&why);
+    let again = ["rerun", "listings", "--partition", "2031-03-01..2031-03-03", "--yes"];
+    world.dpc("core-data", &again).exits(0).says("after listings");
+    world.settle();
+    for day in ["2031-03-01", "2031-03-02", "2031-03-03"] {
+        same(&x(world, day), &["SUCCEEDED"]);
+    }
+}

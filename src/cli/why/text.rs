@@ -159,7 +159,11 @@ fn fire(story: &Story) -> String {
         };
     };
     let run = fire.run.map(|number| format!(", as {}/{}/{number}", story.pipeline, story.label)).unwrap_or_default();
-    let mut out = format!("\n  last started by what it waits for at {}{run}, on\n", moment(fire.at));
+    let mut out = if fire.muted {
+        format!("\n  left out at {}, on\n", moment(fire.at))
+    } else {
+        format!("\n  last started by what it waits for at {}{run}, on\n", moment(fire.at))
+    };
     for rest in fire.witness.iter().take(LISTED) {
         let label = rest.label.split('#').next().unwrap_or(&rest.label);
         let redriven = if rest.version.redrives > 0 { ", redriven" } else { "" };
