@@ -60,7 +60,7 @@ fn repositories() -> Vec<Repository> {
             pipelines: vec![
                 ("listings", pipeline(DAY_BEFORE, &by_schedule("0 3 * * ? *"), "'2031-01-06'")),
                 ("prices", pipeline(UTC_DAY, "", "'2031-02-02'")),
-                ("clicks", pipeline("{ by: hour }", &by_schedule("5 0/6 * * ? *"), "")),
+                ("clicks", pipeline("{ by: hour }", &by_schedule("5 0/6 * * ? *").replace("Europe/Berlin", "UTC"), "")),
                 ("raw", pipeline(UTC_DAY, "", "")),
             ],
         },

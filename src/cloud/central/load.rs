@@ -70,15 +70,8 @@ pub async fn load<R: Rows>(rows: &R, space: &str, snapshot: &mut Snapshot, missi
         }
         snapshot.load_timed(pipeline, *window, runs);
     }
-    let mut partitions: BTreeMap<(String, String), PartitionFacts> = BTreeMap::new();
-    for wanted in &plan.partitions {
-        partitions.insert(wanted.clone(), PartitionFacts::default());
-    }
-    for row in found.flatten() {
-        let (Some(pipeline), Some((label, _))) = (pipeline_of(&row), row.key.sk.rsplit_once('#')) else { continue };
-        take(partitions.entry((pipeline.to_owned(), label.to_owned())).or_default(), &row)?;
-    }
-    for ((pipeline, label), facts) in partitions {
+    let rows: Vec<Row> = found.flatten().collect();
+    for ((pipeline, label), facts) in arranged(&plan.partitions, &rows)? {
         snapshot.load(&pipeline, &label, facts);
     }
     for (pipeline, key) in plan.received.iter().zip(&wanted) {
@@ -86,6 +79,20 @@ pub async fn load<R: Rows>(rows: &R, space: &str, snapshot: &mut Snapshot, missi
         snapshot.load_received(pipeline, row.map(read).transpose()?);
     }
     Ok(())
+}
+
+/// The partitions that were asked for. A range brings what lies between them too, which the snapshot may know better: what was
+/// decided a moment ago is not in the table yet.
+fn arranged(wanted: &[(String, String)], rows: &[Row]) -> CloudResult<BTreeMap<(String, String), PartitionFacts>> {
+    let mut partitions: BTreeMap<(String, String), PartitionFacts> =
+        wanted.iter().map(|one| (one.clone(), PartitionFacts::default())).collect();
+    for row in rows {
+        let (Some(pipeline), Some((label, _))) = (pipeline_of(row), row.key.sk.rsplit_once('#')) else { continue };
+        if let Some(facts) = partitions.get_mut(&(pipeline.to_owned(), label.to_owned())) {
+            take(facts, row)?;
+        }
+    }
+    Ok(partitions)
 }
 
 /// All that is known of a pipeline's partitions between two labels, both included.
@@ -209,6 +216,22 @@ mod tests {
         assert_eq!(plan.partitions.len(), 24);
         let weeks = missing(&[("a", "2026-10-31"), ("a", "2026-11-01"), ("a", "2026-11-02"), ("b", "2026-11-01")]);
         assert_eq!(Plan::of("prod", &weeks).ranges.len(), 3);
+    }
+
+    #[test]
+    fn what_a_range_brings_beyond_the_question_is_left_alone() {
+        let run = serde_json::json!({
+            "rev": 1, "number": 1, "status": "SUCCEEDED", "source": "run", "key": "k", "time": "2026-11-21T00:00:00Z",
+            "toldAt": "2026-11-21T00:00:00Z", "generation": 0
+        });
+        let row = |label: &str| Row::new(keys::run("prod", "clicks", label, 1), &run).unwrap();
+        let rows = ["2026-11-21T00Z", "2026-11-21T06Z", "2026-11-21T12Z"].map(row);
+        let wanted =
+            ["2026-11-21T00Z", "2026-11-21T12Z", "2026-11-21T18Z"].map(|label| ("clicks".into(), label.into()));
+        let found = arranged(&wanted, &rows).unwrap();
+        let runs: Vec<(&str, usize)> =
+            found.iter().map(|((_, label), facts)| (label.as_str(), facts.runs.len())).collect();
+        assert_eq!(runs, [("2026-11-21T00Z", 1), ("2026-11-21T12Z", 1), ("2026-11-21T18Z", 0)]);
     }
 
     #[test]

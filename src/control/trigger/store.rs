@@ -94,7 +94,11 @@ impl Snapshot {
         runs: impl IntoIterator<Item = (String, RunFact)>,
     ) {
         for (label, run) in runs {
-            self.partition_mut(pipeline, &label).put(run);
+            let facts = self.partition_mut(pipeline, &label);
+            // What was decided a moment ago is not in the table yet.
+            if facts.runs.iter().all(|known| known.number != run.number || known.rev <= run.rev) {
+                facts.put(run);
+            }
         }
         self.windows.insert((pipeline.to_owned(), window));
     }
