@@ -229,12 +229,12 @@ mod tests {
     /// One account may be both, so nothing but AWS's own names may be the same in two of them.
     #[test]
     fn no_two_templates_give_one_name() {
-        let mut names: Vec<&str> = Vec::new();
+        let mut names: Vec<(&str, &str)> = Vec::new();
         for template in TEMPLATES {
             let given = template.lines().filter_map(|line| {
                 let (key, value) = line.strip_prefix("      ")?.split_once(": ")?;
                 (key.ends_with("Name") && key != "MetricName" && !key.contains(' ') && !value.contains("!Ref"))
-                    .then_some(value)
+                    .then_some((key, value))
             });
             names.extend(given);
         }
